@@ -1,0 +1,66 @@
+"""What a CDS Hooks 2.0.1 card holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from knowledge.guideline import CodedText
+
+
+class Indicator(StrEnum):
+    """How urgent a card is to the clinician."""
+
+    INFO = "info"
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One change to the session's orders: ``create`` or ``update`` with a resource, ``delete`` with a reference."""
+
+    type: str
+    description: str
+    resource: Mapping[str, Any] | None = None
+    resource_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """A button that carries out an alternative; its actions apply together."""
+
+    kind: str
+    """``alternative-study``, ``remove-order``, ``physical-therapy`` or ``record-fact``."""
+    label: str
+    actions: tuple[Action, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    label: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    label: str
+    url: str
+    topic: CodedText
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One piece of advice on one order."""
+
+    summary: str
+    """Plain text of at most 139 characters that stands alone."""
+    detail: str
+    """GitHub-flavoured Markdown without HTML."""
+    indicator: Indicator
+    source: Source
+    suggestions: tuple[Suggestion, ...]
+    override_reasons: tuple[CodedText, ...]
+    links: tuple[Link, ...]

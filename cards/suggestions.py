@@ -1,0 +1,187 @@
+"""What is suggested instead, and the actions that carry it out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from cards import wording
+from cards.card import Action, Suggestion
+from knowledge.appraisal import Appraisal, NoCriteriaApply, best, deciding_variants
+from knowledge.findings import ConceptId, Presence
+from knowledge.guideline import AppropriatenessCategory, CodedText, Concept, Procedure, Topic
+
+PREGNANCY = ConceptId("pregnancy")
+MRI_CONTRAINDICATION = ConceptId("mri-contraindication")
+CONTRAST_CAUTION = ConceptId("contrast-caution")
+
+_WITH_CONTRAST = ("with", "without-and-with", "intrathecal", "intradiscal")
+
+
+class Instead(Enum):
+    """What kind of alternative there is."""
+
+    BETTER_STUDY = "better-study"
+    CONSERVATIVE_CARE = "conservative-care"
+    MISSING_FACTS = "missing-facts"
+    NOTHING = "nothing"
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """What is suggested instead of an order, and what was passed over for a reason."""
+
+    kind: Instead
+    procedures: tuple[Procedure, ...] = ()
+    category: AppropriatenessCategory | None = None
+    facts: tuple[Concept, ...] = ()
+    mri_passed_over: bool = False
+    ionising_passed_over: bool = False
+
+
+def has_note(appraisal: Appraisal, note: ConceptId) -> bool:
+    found = appraisal.reading.notes.get(note)
+    return found is not None and found.presence is Presence.PRESENT
+
+
+def find_alternative(topic: Topic, appraisal: Appraisal) -> Alternative:
+    """The better-rated study where one exists, else conservative care, else the facts that would settle the rating."""
+    if isinstance(appraisal.verdict, NoCriteriaApply):
+        return Alternative(Instead.NOTHING)
+    holding, may_hold = deciding_variants(topic, appraisal.matches)
+    open_variants = [number for number in may_hold if number not in topic.remaining_variants]
+    facts = _recordable(topic, appraisal)
+    hold = (appraisal.established and holding) or (() if holding else may_hold)
+    better = _better(topic, appraisal, hold) if hold else Alternative(Instead.NOTHING)
+    if better.procedures:
+        return better
+    if not open_variants:
+        return Alternative(Instead.CONSERVATIVE_CARE, ionising_passed_over=better.ionising_passed_over)
+    if facts:
+        return Alternative(Instead.MISSING_FACTS, facts=facts)
+    return better
+
+
+def _better(topic: Topic, appraisal: Appraisal, hold: tuple[int, ...]) -> Alternative:
+    """The best-rated procedures in the variants that hold, the lowest radiation for the age group first."""
+    ordered = max(best(topic, procedure, hold).rank for procedure in appraisal.order.procedures)
+    rated = [(best(topic, procedure, hold), topic.procedures[procedure]) for procedure in topic.procedures]
+    candidates = [
+        (category, procedure)
+        for category, procedure in rated
+        if category.rank > ordered and procedure.id not in appraisal.order.procedures
+    ]
+    pregnant = has_note(appraisal, PREGNANCY)
+    allowed = [each for each in candidates if not (pregnant and each[1].ionising)]
+    no_mri = has_note(appraisal, MRI_CONTRAINDICATION)
+    preferred = [each for each in allowed if not (no_mri and each[1].modality == "MRI")]
+    if not allowed:
+        return Alternative(Instead.NOTHING, ionising_passed_over=len(allowed) < len(candidates))
+    child = appraisal.reading.is_child
+    first = _first(preferred or allowed, child)
+    chosen = [first]
+    if preferred and len(preferred) < len(allowed):
+        # An MRI stays on offer, second: many implants are MR-conditional.
+        mri = _first([each for each in allowed if each[1].modality == "MRI"], child)
+        chosen += [mri] if mri[0].rank >= first[0].rank else []
+    return Alternative(
+        Instead.BETTER_STUDY,
+        procedures=tuple(procedure for _, procedure in chosen),
+        category=first[0],
+        mri_passed_over=no_mri and len(preferred) < len(allowed),
+        ionising_passed_over=len(allowed) < len(candidates),
+    )
+
+
+def _first(
+    rated: list[tuple[AppropriatenessCategory, Procedure]], child: bool
+) -> tuple[AppropriatenessCategory, Procedure]:
+    """Best category, then lowest radiation level, then no contrast, then the order of the table."""
+
+    def key(each: tuple[AppropriatenessCategory, Procedure]) -> tuple[int, int, bool]:
+        category, procedure = each
+        level = procedure.paediatric if child else procedure.adult
+        return -category.rank, level.level if level is not None else 9, procedure.contrast in _WITH_CONTRAST
+
+    return min(rated, key=key)
+
+
+def _recordable(topic: Topic, appraisal: Appraisal) -> tuple[Concept, ...]:
+    """The open facts that a coded reason can state, the most urgent first."""
+    missing = {concept for match in appraisal.matches for concept in match.missing}
+    stated = [topic.concepts[concept] for concept in missing if topic.concepts[concept].record is not None]
+    return tuple(sorted(stated, key=lambda concept: concept.record_priority)[: topic.most_recorded_facts])
+
+
+def build_suggestions(
+    topic: Topic, appraisal: Appraisal, alternative: Alternative, order: Mapping[str, Any]
+) -> tuple[Suggestion, ...]:
+    """The suggestions of a card; none where the draft has no id that an action could name."""
+    if not order.get("id"):
+        return ()
+    match alternative.kind:
+        case Instead.BETTER_STUDY:
+            return tuple(_replace_study(procedure, order) for procedure in alternative.procedures)
+        case Instead.CONSERVATIVE_CARE:
+            return (_remove(order), _refer_to_physical_therapy(topic, order))
+        case Instead.MISSING_FACTS:
+            return tuple(_record(concept, order) for concept in alternative.facts)
+        case Instead.NOTHING:
+            return ()
+
+
+def _replace_study(procedure: Procedure, order: Mapping[str, Any]) -> Suggestion:
+    code = {"coding": _codings(procedure.order_codes, order), "text": procedure.name}
+    label = wording.replace_label(procedure)
+    return Suggestion("alternative-study", label, (Action("update", label, {**order, "code": code}),))
+
+
+def _codings(codes: tuple[CodedText, ...], order: Mapping[str, Any]) -> list[dict[str, str]]:
+    """The codes of a study in the systems the order uses, else in all we have."""
+    code = order.get("code")
+    sent = code.get("coding") if isinstance(code, dict) else None
+    systems = {each.get("system") for each in sent if isinstance(each, dict)} if isinstance(sent, list) else set()
+    chosen = [each for each in codes if each.coding.system in systems] or list(codes)
+    return [{"system": each.coding.system, "code": each.coding.code, "display": each.display} for each in chosen]
+
+
+def _remove(order: Mapping[str, Any]) -> Suggestion:
+    return Suggestion("remove-order", wording.REMOVE_LABEL, (_delete(order, wording.REMOVE_LABEL),))
+
+
+def _delete(order: Mapping[str, Any], description: str) -> Action:
+    return Action("delete", description, resource_id=f"{order.get('resourceType')}/{order['id']}")
+
+
+_CARRIED_OVER = ("subject", "encounter", "requester", "authoredOn", "reasonCode", "reasonReference", "insurance")
+
+
+def _refer_to_physical_therapy(topic: Topic, order: Mapping[str, Any]) -> Suggestion:
+    """The order goes, a referral for the same patient and reasons comes."""
+    therapy = topic.physical_therapy
+    coding = {"system": therapy.coding.system, "code": therapy.coding.code, "display": therapy.display}
+    referral: dict[str, Any] = {
+        "resourceType": "ServiceRequest",
+        "status": "draft",
+        "intent": order.get("intent", "order"),
+        "code": {"coding": [coding], "text": therapy.display},
+        **{name: order[name] for name in _CARRIED_OVER if name in order},
+    }
+    actions = (_delete(order, wording.REMOVE_LABEL), Action("create", wording.THERAPY_LABEL, referral))
+    return Suggestion("physical-therapy", wording.THERAPY_LABEL, actions)
+
+
+def _record(concept: Concept, order: Mapping[str, Any]) -> Suggestion:
+    assert concept.record is not None
+    coding = {
+        "system": concept.record.coding.system,
+        "code": wording.written_code(concept.record.coding),
+        "display": concept.record.display,
+    }
+    reasons = order.get("reasonCode")
+    earlier = list(reasons) if isinstance(reasons, list) else []
+    label = wording.record_label(concept)
+    changed = {**order, "reasonCode": [*earlier, {"coding": [coding], "text": concept.record.display}]}
+    return Suggestion("record-fact", label, (Action("update", label, changed),))

@@ -1,0 +1,143 @@
+"""Cards and appraisals in the JSON of CDS Hooks: nothing null, nothing empty but `cards`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, assert_never
+
+from cards.card import Action, Card, Link, Suggestion
+from knowledge.appraisal import Appraisal, NoCriteriaApply, NotJudged, Rated, Undetermined
+from knowledge.findings import Finding, Presence
+from knowledge.guideline import CodedText, Topic
+
+Json = dict[str, Any]
+
+APPRAISALS = "lumbar-imaging-cds.appraisals"
+
+
+def response(
+    topic: Topic, cards: Iterable[Card], judged: Iterable[Appraisal | NotJudged], new_uuid: Callable[[], str]
+) -> Json:
+    """The answer to a hook call; ``new_uuid`` names each card and suggestion."""
+    appraisals = [appraisal_json(topic, each) for each in judged]
+    answer: Json = {"cards": [card_json(card, new_uuid) for card in cards]}
+    if appraisals:
+        answer["extension"] = {APPRAISALS: appraisals}
+    return answer
+
+
+def card_json(card: Card, new_uuid: Callable[[], str]) -> Json:
+    shown: Json = {
+        "uuid": new_uuid(),
+        "summary": card.summary,
+        "detail": card.detail,
+        "indicator": card.indicator.value,
+        "source": {"label": card.source.label, "url": card.source.url, "topic": coding_json(card.source.topic)},
+    }
+    if card.suggestions:
+        shown["suggestions"] = [_suggestion_json(suggestion, new_uuid) for suggestion in card.suggestions]
+        shown["selectionBehavior"] = "at-most-one"
+    if card.override_reasons:
+        shown["overrideReasons"] = [coding_json(reason) for reason in card.override_reasons]
+    if card.links:
+        shown["links"] = [_link_json(link) for link in card.links]
+    return shown
+
+
+def coding_json(coded: CodedText) -> Json:
+    return {"system": coded.coding.system, "code": coded.coding.code, "display": coded.display}
+
+
+def _suggestion_json(suggestion: Suggestion, new_uuid: Callable[[], str]) -> Json:
+    return {
+        "label": suggestion.label,
+        "uuid": new_uuid(),
+        "actions": [_action_json(action) for action in suggestion.actions],
+    }
+
+
+def _action_json(action: Action) -> Json:
+    shown: Json = {"type": action.type, "description": action.description}
+    if action.resource is not None:
+        shown["resource"] = without_empty(action.resource)
+    if action.resource_id is not None:
+        shown["resourceId"] = action.resource_id
+    return shown
+
+
+def _link_json(link: Link) -> Json:
+    return {"label": link.label, "url": link.url, "type": "absolute"}
+
+
+def without_empty(value: Any) -> Any:
+    """A copy without nulls, empty strings, empty lists and empty objects, at any depth; false and 0 stay."""
+    if isinstance(value, dict):
+        kept = {name: without_empty(each) for name, each in value.items()}
+        return {name: each for name, each in kept.items() if not _is_empty(each)}
+    if isinstance(value, list):
+        return [each for each in map(without_empty, value) if not _is_empty(each)]
+    return value
+
+
+def _is_empty(value: Any) -> bool:
+    return value is None or (isinstance(value, (str, list, dict)) and not value)
+
+
+def appraisal_json(topic: Topic, judged: Appraisal | NotJudged) -> Json:
+    """The appraisal extension of one order."""
+    if isinstance(judged, NotJudged):
+        return {
+            "order": judged.order,
+            "verdict": "not-judged",
+            "reason": judged.reason.value,
+            "guideline": topic.reference,
+        }
+    shown: Json = {"order": judged.order.reference, **_verdict_json(judged)}
+    shown["variants"] = {"established": list(judged.established), "possible": list(judged.possible)}
+    shown["findings"] = [_finding_json(finding) for finding in judged.findings.values() if _is_on_wire(finding)]
+    shown["guideline"] = topic.reference
+    found: Json = without_empty(shown)
+    return found
+
+
+def _verdict_json(judged: Appraisal) -> Json:
+    procedures = list(judged.order.procedures)
+    match judged.verdict:
+        case Rated(category):
+            value = category.value
+            return {
+                "verdict": "rated",
+                "procedures": procedures,
+                "category": value,
+                "floor": value,
+                "ceiling": value,
+            }
+        case Undetermined(floor, ceiling, missing):
+            return {
+                "verdict": "undetermined",
+                "procedures": procedures,
+                "floor": floor.value if floor is not None else None,
+                "ceiling": ceiling.value,
+                "missing": list(missing),
+            }
+        case NoCriteriaApply(reason):
+            return {"verdict": "no-criteria-apply", "procedures": procedures, "reason": reason.value}
+        case _:
+            assert_never(judged.verdict)
+
+
+def _is_on_wire(finding: Finding) -> bool:
+    """A concept that only asks again what another one found is not repeated."""
+    return finding.concept != "cauda-equina-reason"
+
+
+def _finding_json(finding: Finding) -> Json:
+    shown: Json = {
+        "concept": finding.concept,
+        "presence": finding.presence.value,
+        "value": finding.value,
+        "evidence": list(dict.fromkeys(evidence.reference for evidence in finding.evidence)),
+    }
+    if finding.presence is Presence.ABSENT and finding.assumed:
+        shown["assumed"] = True
+    return shown

@@ -1,0 +1,376 @@
+"""Every sentence a clinician reads. The gallery of cards is rendered from these and reviewed word by word."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from knowledge.appraisal import Appraisal, Undetermined, deciding_variants
+from knowledge.findings import Coding, ConceptId, Evidence, Finding, PrefetchKey, Presence, ProcedureId
+from knowledge.guideline import AppropriatenessCategory, Concept, Procedure, RelativeRadiationLevel, Topic
+from knowledge.inference import VariantMatch
+from knowledge.vocabulary import ICD_10_CM
+
+LONGEST_SUMMARY = 139
+
+CATEGORY = {
+    AppropriatenessCategory.USUALLY_NOT_APPROPRIATE: "usually not appropriate",
+    AppropriatenessCategory.MAY_BE_APPROPRIATE: "may be appropriate",
+    AppropriatenessCategory.MAY_BE_APPROPRIATE_DISAGREEMENT: "may be appropriate (disagreement)",
+    AppropriatenessCategory.USUALLY_APPROPRIATE: "usually appropriate",
+}
+
+KEY = {
+    PrefetchKey.PATIENT: "birth date",
+    PrefetchKey.CONDITIONS: "conditions",
+    PrefetchKey.MEDICATIONS: "medications",
+    PrefetchKey.PROCEDURES: "procedures",
+    PrefetchKey.OBSERVATIONS: "vital signs",
+    PrefetchKey.BONE_DENSITY: "bone density",
+    PrefetchKey.REFERRALS: "referrals",
+    PrefetchKey.IMAGING: "earlier imaging",
+}
+
+REMOVE_LABEL = "Remove this imaging order"
+THERAPY_LABEL = "Replace by a physical therapy referral"
+GUIDELINE_LINK = "ACR Appropriateness Criteria: Low Back Pain"
+
+# What can begin formatting, a link or an automatic link in the middle of a line.
+_SPECIAL = re.compile(r"([\\`*_\[\]|~@$]|:(?=/)|(?<=www)\.)")
+_LONGEST_QUOTE = 80
+
+
+def escaped(text: str) -> str:
+    """Chart text as inert Markdown: no HTML, no links, no formatting, one line, at most 80 characters."""
+    flat = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+    if len(flat) > _LONGEST_QUOTE:
+        flat = flat[: _LONGEST_QUOTE - 1].rstrip() + "…"
+    flat = flat.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    parts = re.split(r"(&amp;|&lt;|&gt;)", flat)
+    return "".join(part if part.startswith("&") else _SPECIAL.sub(r"\\\1", part) for part in parts)
+
+
+def written_code(coding: Coding) -> str:
+    """A code as people write it: ICD-10-CM with its dot."""
+    if coding.system == ICD_10_CM and len(coding.code) > 3:
+        return f"{coding.code[:3]}.{coding.code[3:]}"
+    return coding.code
+
+
+def study_name(topic: Topic, procedures: Sequence[ProcedureId]) -> str:
+    """The short name of the ordered study, capitalised; open contrast is said."""
+    found = [topic.procedures[procedure] for procedure in procedures]
+    if len(found) == 1:
+        return capitalised(found[0].short)
+    return f"Lumbar {found[0].modality} (contrast not stated)"
+
+
+def capitalised(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def listed(items: Iterable[str], word: str = "or") -> str:
+    """``a, b or c``."""
+    every = list(items)
+    return f" {word} ".join([", ".join(every[:-1]), every[-1]]) if len(every) > 1 else "".join(every)
+
+
+def _fitting(*sentences: str) -> str:
+    """The first sentence that fits a summary; the last is always short enough."""
+    return next((each for each in sentences if len(each) <= LONGEST_SUMMARY), sentences[-1][:LONGEST_SUMMARY])
+
+
+# -- summaries -----------------------------------------------------------------------------------
+
+
+def summary_not_appropriate(topic: Topic, appraisal: Appraisal) -> str:
+    """For an order that is rated lowest where no red flag holds."""
+    study = study_name(topic, appraisal.order.procedures)
+    if appraisal.established:
+        scenario = topic.variants[appraisal.established[0]].short
+    elif set(appraisal.possible) <= set(topic.remaining_variants):
+        scenario = "low back pain without red flags"
+    else:
+        scenario = "low back pain, whatever the chart would show"
+    return _fitting(f"{study}: usually not appropriate for {scenario}.", f"{study}: usually not appropriate.")
+
+
+def summary_better_study(
+    topic: Topic, appraisal: Appraisal, better: Procedure, category: AppropriatenessCategory
+) -> str:
+    """For an order that is rated lowest although imaging has its place: the better study is named first."""
+    study = study_name(topic, appraisal.order.procedures)
+    return _fitting(
+        f"{capitalised(better.short)} {_is(category)} here; {uncapitalised(study)} is usually not appropriate.",
+        f"{capitalised(better.short)} {_is(category)} here, not {uncapitalised(study)}.",
+    )
+
+
+def summary_emergency(topic: Topic, appraisal: Appraisal) -> str:
+    """For a study that is too weak when cauda equina syndrome is suspected."""
+    study = uncapitalised(study_name(topic, appraisal.order.procedures))
+    return _fitting(
+        f"Suspected cauda equina syndrome: lumbar MRI now; {study} is usually not appropriate.",
+        "Suspected cauda equina syndrome: lumbar MRI now, not this study.",
+    )
+
+
+def summary_unless(topic: Topic, appraisal: Appraisal, missing: Sequence[ConceptId]) -> str:
+    """For an order whose rating hangs on what is not known: it names what would change it."""
+    study = study_name(topic, appraisal.order.procedures)
+    named = [topic.concepts[concept].short for concept in missing if concept != "duration"]
+    red_flags = [
+        topic.concepts[concept].short for concept in missing if topic.concepts[concept].red_flag or concept == "elderly"
+    ]
+    grouped = ["a red flag"] * bool(red_flags) + [name for name in named if name not in red_flags]
+    rest = "a red flag" if red_flags else listed(named[:2])
+    return _fitting(
+        f"{study}: usually not appropriate unless the patient has {listed(named)}.",
+        f"{study}: usually not appropriate unless the patient has {listed(grouped)}.",
+        f"{study}: usually not appropriate unless there is {listed(grouped[:-1] or grouped)}.",
+        f"{study}: usually not appropriate unless there is {rest}.",
+    )
+
+
+def summary_child_radiation(topic: Topic, appraisal: Appraisal) -> str:
+    """For a child and an ionising study of which the guideline says nothing."""
+    study = study_name(topic, appraisal.order.procedures)
+    levels = {_level(topic.procedures[procedure], child=True) for procedure in appraisal.order.procedures}
+    dose = levels.pop() if len(levels) == 1 else None
+    shown = f" ({dose.msv} mSv)" if dose is not None else ""
+    return _fitting(f"{study} in a child{shown}: studies without ionizing radiation are preferred.")
+
+
+def summary_better_exists(topic: Topic, appraisal: Appraisal, better: Procedure) -> str:
+    study = uncapitalised(study_name(topic, appraisal.order.procedures))
+    return _fitting(
+        f"{capitalised(better.short)} is rated above {study} for this patient.",
+        f"{capitalised(better.short)} is rated above this study for this patient.",
+    )
+
+
+def summary_state_contrast(topic: Topic, appraisal: Appraisal) -> str:
+    study = study_name(topic, appraisal.order.procedures).replace(" (contrast not stated)", "")
+    return _fitting(f"{study}: please state the contrast; with contrast alone it is usually not appropriate here.")
+
+
+def uncapitalised(text: str) -> str:
+    """A study's name inside a sentence; abbreviations keep their capitals."""
+    return text if text[:2].isupper() else text[:1].lower() + text[1:]
+
+
+def _is(category: AppropriatenessCategory) -> str:
+    return CATEGORY[category] if CATEGORY[category].startswith("may") else f"is {CATEGORY[category]}"
+
+
+# -- labels --------------------------------------------------------------------------------------
+
+
+def replace_label(procedure: Procedure) -> str:
+    return f"Replace by {procedure.short}"
+
+
+def record_label(concept: Concept) -> str:
+    assert concept.record is not None
+    return f"Add to the reasons: {concept.record_label}"
+
+
+# -- detail --------------------------------------------------------------------------------------
+
+
+def detail(topic: Topic, appraisal: Appraisal, instead: Sequence[str]) -> str:
+    """The body of a card: rating, facts with their place, what was not found or not seen, dose, what instead."""
+    paragraphs = [
+        _rating_paragraph(topic, appraisal),
+        _facts_paragraph(topic, appraisal),
+        _searched_paragraph(topic, appraisal),
+        _unseen_paragraph(appraisal),
+        _radiation_paragraph(topic, appraisal),
+        _instead_paragraph(instead),
+        _notes_paragraph(topic, appraisal),
+        _child_paragraph(appraisal),
+        _authorship_paragraph(topic),
+    ]
+    return "\n\n".join(paragraph for paragraph in paragraphs if paragraph)
+
+
+def _rating_paragraph(topic: Topic, appraisal: Appraisal) -> str:
+    holding, may_hold = deciding_variants(topic, appraisal.matches)
+    numbers = holding if appraisal.established else may_hold
+    if not numbers:
+        return ""
+    by_number = {match.variant: match for match in appraisal.matches}
+    if appraisal.established:
+        lines = [_variant_line(topic, by_number[number], appraisal) for number in holding]
+        return "**What the ACR rates**\n" + "\n".join(lines)
+    if len(numbers) == len(topic.variants):
+        worst = (
+            f"It is rated {_range(topic, appraisal, numbers)} in the seven ACR scenarios, none of which is settled yet."
+        )
+        return f"**What the ACR rates**\n{worst}"
+    lines = [_variant_line(topic, by_number[number], appraisal) for number in numbers]
+    return "**What the ACR rates** (scenarios that are possible)\n" + "\n".join(lines)
+
+
+def _variant_line(topic: Topic, match: VariantMatch, appraisal: Appraisal) -> str:
+    variant = topic.variants[match.variant]
+    ratings = {CATEGORY[variant.ratings[procedure].category] for procedure in appraisal.order.procedures}
+    name = match.scenario.name if match.scenario is not None else variant.title.rstrip(".")
+    return f'- Variant {variant.number}, "{name}": *{listed(sorted(ratings))}*'
+
+
+def _range(topic: Topic, appraisal: Appraisal, numbers: Iterable[int]) -> str:
+    found = {
+        topic.variants[number].ratings[procedure].category
+        for number in numbers
+        for procedure in appraisal.order.procedures
+    }
+    lowest, highest = min(found, key=lambda each: each.rank), max(found, key=lambda each: each.rank)
+    if lowest is highest:
+        return f"*{CATEGORY[lowest]}*"
+    return f"from *{CATEGORY[lowest]}* to *{CATEGORY[highest]}*"
+
+
+def _facts_paragraph(topic: Topic, appraisal: Appraisal) -> str:
+    shown = [
+        finding
+        for finding in appraisal.findings.values()
+        if finding.presence is Presence.PRESENT and finding.concept != "cauda-equina-reason"
+    ]
+    lines = [f"- {_fact(topic, finding)}" for finding in shown]
+    doubtful = [
+        f"- {capitalised(topic.concepts[finding.concept].label)} is left open by {_evidence(finding.evidence[0])}"
+        for finding in appraisal.findings.values()
+        if finding.presence is Presence.UNKNOWN and finding.evidence
+    ]
+    denied = [
+        f"- {capitalised(topic.concepts[finding.concept].label)}: refuted, {_evidence(finding.evidence[0])}"
+        for finding in appraisal.findings.values()
+        if finding.presence is Presence.ABSENT and finding.assumed and finding.evidence
+    ]
+    return "**Found in the chart**\n" + "\n".join(lines + doubtful + denied) if lines + doubtful + denied else ""
+
+
+def _fact(topic: Topic, finding: Finding) -> str:
+    label = capitalised(topic.concepts[finding.concept].label)
+    if finding.concept == "duration":
+        label = f"Duration {finding.detail or (finding.value or '').replace('-', ' ')}"
+    if not finding.evidence:
+        return label
+    more = len(finding.evidence) - 1
+    return f"{label}: {_evidence(finding.evidence[0])}" + (f" and {more} more" if more else "")
+
+
+def _evidence(evidence: Evidence) -> str:
+    dated = f", {evidence.dated}" if evidence.dated else ""
+    how = f", {evidence.how}" if evidence.how else ""
+    return f"{escaped(evidence.label)}{dated}{how} ({_place(evidence.reference)})"
+
+
+def _place(reference: str) -> str:
+    return "on the order" if reference.startswith("order.") else escaped(reference)
+
+
+def _searched_paragraph(topic: Topic, appraisal: Appraisal) -> str:
+    absent = [
+        topic.concepts[finding.concept].short
+        for finding in appraisal.findings.values()
+        if finding.presence is Presence.ABSENT
+        and finding.assumed
+        and topic.concepts[finding.concept].needs
+        and not set(topic.concepts[finding.concept].needs) & set(appraisal.reading.unseen_counts_as_empty)
+    ]
+    return f"**Searched and not found:** {listed(absent, 'and')}." if absent else ""
+
+
+def _unseen_paragraph(appraisal: Appraisal) -> str:
+    reading = appraisal.reading
+    parts = []
+    if reading.unseen_counts_as_empty:
+        unseen = listed((KEY[key] for key in reading.unseen_counts_as_empty), "and")
+        parts.append(f"**The chart was not seen** ({unseen}): by this site's choice it counts as searched and empty.")
+    missing = [KEY[key] for key in reading.missing_keys if key not in reading.unseen_counts_as_empty]
+    if missing:
+        parts.append(f"**Not available, or not in full:** {listed(missing, 'and')}.")
+    if reading.gaps:
+        first = listed((f"{escaped(gap.reference)} ({gap.why})" for gap in reading.gaps[:3]), "and")
+        more = f" and {len(reading.gaps) - 3} more" if len(reading.gaps) > 3 else ""
+        parts.append(f"**Not read:** {first}{more}.")
+    if reading.unread_reasons:
+        parts.append("**A reason of the order could not be read**, so that no red flag is ruled out.")
+    return "\n\n".join(parts)
+
+
+def _radiation_paragraph(topic: Topic, appraisal: Appraisal) -> str:
+    child = appraisal.reading.is_child
+    lines = []
+    for procedure in (topic.procedures[each] for each in appraisal.order.procedures):
+        level = _level(procedure, child)
+        group = "child" if child else "adult"
+        shown = f"{level.display} ({level.msv} mSv, {group})" if level else "the ACR assigns no level for children"
+        lines.append(f"{capitalised(procedure.short)} {shown}")
+    if len({line.split(" ", 1)[1][-30:] for line in lines}) > 1 or len(lines) == 1:
+        return f"**Radiation:** {listed(lines, 'and')}."
+    return f"**Radiation:** {lines[0]}; the same with any contrast."
+
+
+def _level(procedure: Procedure, child: bool) -> RelativeRadiationLevel | None:
+    return procedure.paediatric if child else procedure.adult
+
+
+def _instead_paragraph(instead: Sequence[str]) -> str:
+    return f"**Instead:** {' '.join(instead)}" if instead else ""
+
+
+def instead_better(
+    topic: Topic, appraisal: Appraisal, procedures: Sequence[Procedure], category: AppropriatenessCategory
+) -> str:
+    """What study is suggested, and why that one."""
+    first = procedures[0]
+    level = _level(first, appraisal.reading.is_child)
+    dose = f", radiation {level.display} ({level.msv} mSv)" if level else ""
+    sentence = f"{capitalised(first.short)}, {CATEGORY[category]}{dose}."
+    for other in procedures[1:]:
+        sentence += f" {capitalised(other.short)} where the implant allows it."
+    return sentence
+
+
+INSTEAD_MRI_PASSED_OVER = "An MRI is not named first, for the chart shows a possible contraindication to MRI."
+INSTEAD_IONISING_PASSED_OVER = "No study with ionizing radiation is suggested, for the chart shows a pregnancy."
+INSTEAD_CONSERVATIVE = (
+    "Most low back pain without red flags improves within four weeks without imaging: advice to stay active, "
+    "exercise or physical therapy, and drugs for the pain. Image when a red flag appears, or when six weeks of "
+    "treatment have brought little or no improvement."
+)
+INSTEAD_RECORD = "If one of the facts below holds, add it to the reasons of the order, and the order is rated again."
+
+
+def _notes_paragraph(topic: Topic, appraisal: Appraisal) -> str:
+    lines = [
+        f"{capitalised(topic.notes[note].label)}: {_evidence(finding.evidence[0])}."
+        for note, finding in appraisal.reading.notes.items()
+        if finding.presence is Presence.PRESENT and finding.evidence
+    ]
+    for earlier in appraisal.reading.earlier_imaging[:2]:
+        lines.append(f"Earlier lumbar imaging: {_evidence(earlier)}; the ACR rates initial imaging.")
+    return "**Note:** " + " ".join(lines) if lines else ""
+
+
+def _child_paragraph(appraisal: Appraisal) -> str:
+    if not appraisal.reading.is_child:
+        return ""
+    return (
+        "**Under 18:** the ACR has criteria of its own for back pain in children, which this service does not rate. "
+        "Radiation levels are those for children."
+    )
+
+
+def _authorship_paragraph(topic: Topic) -> str:
+    return (
+        f"*The scenarios, the ratings and the radiation levels are the ACR's ({topic.edition}); how coded facts of the "
+        "chart meet a scenario is this service's reading. Only coded data that were sent are read.*"
+    )
+
+
+def missing_of(appraisal: Appraisal) -> tuple[ConceptId, ...]:
+    return appraisal.verdict.missing if isinstance(appraisal.verdict, Undetermined) else ()

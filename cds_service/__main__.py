@@ -1,0 +1,119 @@
+"""The command ``cds-service``: serve, evaluate."""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+import json
+import logging
+import os
+import sys
+from datetime import date
+from pathlib import Path
+
+from cds_service.problems import Problem
+from cds_service.settings import Settings, SettingsError
+from knowledge.loading import KnowledgeError, load_low_back_pain
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; 0 when it did its work, 1 when the request was refused, 2 when it could not begin."""
+    options = _parser().parse_args(arguments)
+    try:
+        settings = Settings.from_environment(os.environ)
+        return int(options.run(options, settings))
+    except (SettingsError, KnowledgeError) as error:
+        return _refuse(str(error))
+
+
+def _refuse(message: str) -> int:
+    print(f"cds-service: {message}", file=sys.stderr)
+    return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="cds-service", description="Lumbar imaging appropriateness as CDS Hooks.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    serve = commands.add_parser("serve", help="start the service")
+    serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
+    serve.add_argument("--port", type=int, default=8080, help="port to listen on (default %(default)s)")
+    serve.add_argument("--workers", type=int, default=2, help="worker processes (default %(default)s)")
+    serve.add_argument(
+        "--without-authentication-on-a-network",
+        action="store_true",
+        dest="openly",
+        help="listen on an address that is not loopback, although callers are not authenticated",
+    )
+    serve.set_defaults(run=_serve)
+    evaluate = commands.add_parser("evaluate", help="judge one request and print its cards")
+    evaluate.add_argument(
+        "request", metavar="REQUEST.json", help="an order-select or order-sign request; - for standard input"
+    )
+    evaluate.add_argument("--explain", action="store_true", help="print the whole chain from entries to the rating")
+    evaluate.add_argument("--json", action="store_true", help="print the answer as the service sends it")
+    evaluate.add_argument("--today", type=date.fromisoformat, default=None, help="judge as of this day (YYYY-MM-DD)")
+    evaluate.set_defaults(run=_evaluate)
+    return parser
+
+
+def _serve(options: argparse.Namespace, settings: Settings) -> int:
+    from cds_service.feedback_store import StoreError
+    from cds_service.server import Server
+
+    if not options.openly and not _is_loopback(options.host):
+        return _refuse(
+            f"{options.host} is not a loopback address, and callers are not authenticated; "
+            "put a proxy that authenticates in front, or say --without-authentication-on-a-network"
+        )
+    if not 0 < options.port < 65536 or options.workers < 1:
+        return _refuse("--port must be from 1 to 65535 and --workers at least 1")
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    try:
+        server = Server(options.host, options.port, options.workers, settings)
+    except StoreError as error:
+        return _refuse(f"CDS_DATABASE_URL: {error}")
+    server.run()
+    return 0
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _evaluate(options: argparse.Namespace, settings: Settings) -> int:
+    from uuid import uuid4
+
+    from cards.wire import response
+    from cds_service.envelope import parse_json, parse_request
+    from cds_service.explain import explain, read_aloud
+    from cds_service.json_out import to_json
+    from cds_service.order_hooks import Judge
+
+    try:
+        body = sys.stdin.buffer.read() if options.request == "-" else Path(options.request).read_bytes()
+    except OSError as error:
+        return _refuse(f"{options.request}: {error.strerror}")
+    try:
+        value = parse_json(body)
+        hook = value.get("hook") if isinstance(value, dict) else None
+        call = parse_request(body, hook if hook in ("order-select", "order-sign") else "order-select")
+    except Problem as problem:
+        print(f"{options.request}: {problem.message}", file=sys.stderr)
+        return 1
+    knowledge = load_low_back_pain()
+    judged = Judge(knowledge, settings).judge(call, options.today or date.today())
+    if options.json:
+        answer = response(knowledge.topic, judged.cards, judged.appraisals, lambda: str(uuid4()))
+        print(json.dumps(json.loads(to_json(answer)), indent=2, ensure_ascii=False))
+        return 0
+    print(read_aloud(judged))
+    if options.explain:
+        print("\n" + explain(knowledge.topic, judged))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

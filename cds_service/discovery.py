@@ -1,0 +1,69 @@
+"""GET /cds-services: which hooks are answered, and which parts of a chart are asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response
+
+from cds_service.json_out import to_json
+from knowledge.findings import PrefetchKey
+
+_PATIENT = "{{context.patientId}}"
+# LOINC codes of the value set bone-density-t-score; a test holds the two together.
+_T_SCORES = ("38267-1", "80945-9", "80946-7", "80947-5", "80948-3")
+
+PREFETCH = {
+    PrefetchKey.PATIENT.value: f"Patient/{_PATIENT}",
+    PrefetchKey.CONDITIONS.value: f"Condition?patient={_PATIENT}",
+    PrefetchKey.MEDICATIONS.value: f"MedicationRequest?patient={_PATIENT}",
+    PrefetchKey.PROCEDURES.value: f"Procedure?patient={_PATIENT}",
+    PrefetchKey.OBSERVATIONS.value: f"Observation?patient={_PATIENT}&category=vital-signs",
+    PrefetchKey.BONE_DENSITY.value: f"Observation?patient={_PATIENT}&code={','.join(_T_SCORES)}",
+    PrefetchKey.REFERRALS.value: f"ServiceRequest?patient={_PATIENT}",
+    PrefetchKey.IMAGING.value: f"DiagnosticReport?patient={_PATIENT}&category=RAD",
+}
+
+HOOKS = {
+    "lumbar-imaging-order-select": "order-select",
+    "lumbar-imaging-order-sign": "order-sign",
+}
+
+_DESCRIPTION = (
+    "Rates orders for lumbar spine imaging by the ACR Appropriateness Criteria Low Back Pain (2021). Shows a card "
+    "where a study is usually not appropriate for the coded findings of the chart, with an alternative; silent "
+    "otherwise."
+)
+_USAGE = (
+    "FHIR R4. Needs context.draftOrders; every prefetch key is optional, and what is not delivered is treated as "
+    "unknown, never as absent. Voluntary decision support: it is not a qualified mechanism of the former CMS AUC "
+    "programme, and the ACR has not endorsed it."
+)
+
+
+def services() -> dict[str, list[dict[str, Any]]]:
+    """The discovery document (CDS Hooks 2.0.1). Ids and prefetch keys are a public contract."""
+    return {
+        "services": [
+            {
+                "hook": hook,
+                "id": service,
+                "title": f"Lumbar imaging appropriateness ({hook})",
+                "description": _DESCRIPTION,
+                "usageRequirements": _USAGE,
+                "prefetch": PREFETCH,
+            }
+            for service, hook in HOOKS.items()
+        ]
+    }
+
+
+def discovery_blueprint() -> Blueprint:
+    blueprint = Blueprint("discovery", __name__)
+    body = to_json(services())
+
+    @blueprint.get("/cds-services")
+    def discovery() -> Response:
+        return Response(body, mimetype="application/json", headers={"Cache-Control": "max-age=3600"})
+
+    return blueprint

@@ -1,0 +1,212 @@
+"""The draft orders of a call: which are lumbar studies, which are to be judged, and what they say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from cds_service.chart import ChartReader, Unreadable, read_order, reference_of, text_of
+from cds_service.envelope import Draft, HookRequest
+from cds_service.prefetch import Delivered, relative
+from knowledge.appraisal import NotJudged, NotJudgedReason
+from knowledge.findings import Coding, Entry, Kind, OrderedProcedure
+from knowledge.loading import Knowledge
+from knowledge.orders import ConflictingCodes
+
+Json = dict[str, Any]
+
+_DRAFTS = {"draft", "active", "on-hold"}
+_ORDERS = ("ServiceRequest", "ProcedureRequest", "DiagnosticOrder")
+_BILLING = "billing-options"
+
+
+@dataclass(frozen=True, slots=True)
+class DraftOrder:
+    """A draft for a lumbar study: what it orders, or why it is not judged; and the resource as it was sent."""
+
+    resource: Json
+    ordered: OrderedProcedure | NotJudged
+
+    @property
+    def has_id(self) -> bool:
+        """Actions can name it."""
+        return isinstance(self.resource.get("id"), str) and bool(self.resource["id"])
+
+
+@dataclass(frozen=True, slots=True)
+class _Imaging:
+    draft: Draft
+    reference: str
+    codings: tuple[Coding, ...]
+
+
+def read_orders(request: HookRequest, delivered: Delivered, knowledge: Knowledge) -> list[DraftOrder]:
+    """The lumbar studies among the drafts that are to be judged, in the order they were sent."""
+    reader = ChartReader(delivered, request.patient_id, knowledge)
+    drafts = list(_numbered(request))
+    selected = _selected(request, [reference for reference, _ in drafts])
+    imaging = [
+        _Imaging(draft, reference, codings)
+        for reference, draft in drafts
+        if draft.resource.get("resourceType") in _ORDERS
+        and (codings := _order_codings(reader, draft.resource))
+        and knowledge.orders.resolve(codings) is not None
+    ]
+    found = []
+    for each in imaging:
+        others = tuple(
+            coding
+            for other in imaging
+            if other is not each and other.draft.resource.get("status") in _DRAFTS
+            for coding in other.codings
+        )
+        component = knowledge.orders.is_component_beside(each.codings, others)
+        if component or not _is_judged(each, selected, imaging, knowledge):
+            continue
+        found.append(DraftOrder(each.draft.resource, _read(reader, each, others, knowledge)))
+    return found
+
+
+def session_referrals(request: HookRequest, delivered: Delivered, knowledge: Knowledge) -> tuple[Entry, ...]:
+    """The referrals among the other drafts of the session, dated as of the call."""
+    reader = ChartReader(delivered, request.patient_id, knowledge)
+    found = []
+    for reference, draft in _numbered(request):
+        resource = draft.resource
+        if resource.get("resourceType") != "ServiceRequest" or resource.get("status") not in _DRAFTS:
+            continue
+        try:
+            entry = reader.read_entry({**resource, "status": "active"}, reference)
+        except Unreadable:
+            continue
+        if entry is not None and entry.kind is Kind.REFERRAL:
+            found.append(replace(entry, start=None, on_order=True))
+    return tuple(found)
+
+
+def _numbered(request: HookRequest) -> Iterator[tuple[str, Draft]]:
+    for number, draft in enumerate(request.drafts):
+        yield reference_of(draft.resource, f"draftOrders.entry[{number}]"), draft
+
+
+def _selected(request: HookRequest, references: list[str]) -> frozenset[str] | None:
+    """The drafts that the selections name; None when they name none, so that all are looked at."""
+    if request.hook != "order-select":
+        return None
+    named = {relative(each) or each for each in request.selections}
+    found = frozenset(reference for reference in references if reference in named)
+    return found or None
+
+
+def _is_judged(each: _Imaging, selected: frozenset[str] | None, imaging: list[_Imaging], knowledge: Knowledge) -> bool:
+    """Selected itself, or the main part of a study whose other part is selected."""
+    if selected is None or each.reference in selected:
+        return True
+    return any(
+        other.reference in selected and knowledge.orders.is_component_beside(other.codings, each.codings)
+        for other in imaging
+        if other is not each
+    )
+
+
+def _order_codings(reader: ChartReader, resource: Json) -> tuple[Coding, ...]:
+    """The codings of an order, the CPT codes of its billing options among them."""
+    code = resource.get("code")
+    found = list(reader.codings(code))
+    for holder in (resource, code):
+        for extension in _list(holder.get("extension")) if isinstance(holder, dict) else []:
+            if isinstance(extension, dict) and _BILLING in str(extension.get("url")):
+                found += _codings_within(reader, extension)
+    return tuple(dict.fromkeys(found))
+
+
+def _codings_within(reader: ChartReader, value: Any, depth: int = 0) -> Iterator[Coding]:
+    if depth > 6 or not isinstance(value, dict):
+        return
+    if isinstance(value.get("valueCoding"), dict):
+        yield from reader.codings({"coding": [value["valueCoding"]]})
+    yield from reader.codings(value.get("valueCodeableConcept"))
+    for inner in _list(value.get("extension")):
+        yield from _codings_within(reader, inner, depth + 1)
+
+
+def _read(
+    reader: ChartReader, each: _Imaging, others: tuple[Coding, ...], knowledge: Knowledge
+) -> OrderedProcedure | NotJudged:
+    resource = each.draft.resource
+    if resource.get("resourceType") != "ServiceRequest" or resource.get("modifierExtension"):
+        return NotJudged(each.reference, NotJudgedReason.UNREADABLE_ORDER)
+    subject = resource.get("subject")
+    if not isinstance(subject, dict) or not reader.names_the_patient(subject.get("reference")):
+        return NotJudged(each.reference, NotJudgedReason.SUBJECT_MISMATCH)
+    if resource.get("status") not in _DRAFTS or resource.get("doNotPerform") is True:
+        return NotJudged(each.reference, NotJudgedReason.STATUS)
+    resolved = knowledge.orders.resolve(each.codings, beside=others)
+    if resolved is None or isinstance(resolved, ConflictingCodes):
+        return NotJudged(each.reference, NotJudgedReason.CONFLICTING_CODES)
+    try:
+        authored = read_order(resource)
+    except Unreadable:
+        return NotJudged(each.reference, NotJudgedReason.UNREADABLE_ORDER)
+    reasons, unread = _reasons(reader, resource)
+    return OrderedProcedure(
+        reference=each.reference,
+        procedures=resolved.procedures,
+        authored=authored,
+        reasons=tuple(reasons),
+        unread_reasons=tuple(unread),
+        text=text_of(resource.get("code")),
+        has_reasons=bool(reasons or unread),
+    )
+
+
+_READ_AS_REASON = ("Condition", "Observation", "Procedure")
+
+
+def _reasons(reader: ChartReader, resource: Json) -> tuple[list[Entry], list[str]]:
+    """The reasons of an order, and the places of those that could not be read."""
+    reasons: list[Entry] = []
+    unread: list[str] = []
+    for number, concept in enumerate(_list(resource.get("reasonCode"))):
+        place = f"order.reasonCode[{number}]"
+        codings = reader.codings(concept)
+        if codings:
+            reasons.append(Entry(place, Kind.REASON, codings, text_of(concept), is_reason=True, on_order=True))
+        elif concept not in (None, {}):
+            unread.append(place)
+    for name in ("reasonReference", "supportingInfo"):
+        for number, each in enumerate(_list(resource.get(name))):
+            reference = each.get("reference") if isinstance(each, dict) else None
+            _read_reference(reader, resource, reference, f"order.{name}[{number}]", name, reasons, unread)
+    return reasons, unread
+
+
+def _read_reference(
+    reader: ChartReader,
+    order: Json,
+    reference: object,
+    place: str,
+    name: str,
+    reasons: list[Entry],
+    unread: list[str],
+) -> None:
+    target = reader.delivered.resolve(reference, within=order)
+    kind = target.get("resourceType") if target else relative(reference).split("/")[0]
+    if name == "supportingInfo" and kind not in _READ_AS_REASON:
+        return
+    if target is None or kind not in _READ_AS_REASON:
+        unread.append(place)
+        return
+    contained = isinstance(reference, str) and reference.startswith("#")
+    try:
+        entry = reader.read_reason(target, place if contained else reference_of(target, place))
+    except Unreadable:
+        unread.append(place)
+        return
+    if entry is not None:
+        reasons.append(replace(entry, is_reason=True))
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []

@@ -1,0 +1,48 @@
+"""Every error answer is an OperationOutcome; statuses are chosen in `problems`."""
+
+from __future__ import annotations
+
+import logging
+
+from flask import Flask, Response, g
+from werkzeug.exceptions import HTTPException
+
+from cds_service.json_out import to_json
+from cds_service.problems import Problem, outcome
+
+_MESSAGES = {
+    404: "There is nothing at this address; GET /cds-services lists the services.",
+    405: "This address does not answer that method.",
+    413: "The body is longer than this service accepts.",
+}
+
+log = logging.getLogger("cds_service")
+
+
+def register_errors(app: Flask) -> None:
+    @app.errorhandler(Problem)
+    def problem(error: Problem) -> Response:
+        g.problem = error.message
+        return _outcome(error.status, error.message)
+
+    @app.errorhandler(HTTPException)
+    def http(error: HTTPException) -> Response:
+        status = error.code or 500
+        response = _outcome(status, _MESSAGES.get(status, error.name))
+        if status == 405 and (allowed := error.get_response().headers.get("Allow")):
+            response.headers["Allow"] = allowed
+        return response
+
+    @app.errorhandler(Exception)
+    def unexpected(error: Exception) -> Response:
+        # The kind and the place of the error, never its message: that may hold data of a patient.
+        trace = error.__traceback__
+        while trace is not None and trace.tb_next is not None:
+            trace = trace.tb_next
+        place = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace is not None else "?"
+        log.error("unexpected %s at %s", type(error).__name__, place)
+        return _outcome(500, "The service failed to answer; the fault has been recorded.")
+
+
+def _outcome(status: int, message: str) -> Response:
+    return Response(to_json(outcome(status, message)), status=status, mimetype="application/fhir+json")

@@ -1,0 +1,86 @@
+"""POST /cds-services/{id}: one request walks one way, from the body to the cards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+
+from flask import Blueprint, Response, g, request
+
+from cards.build import build_card
+from cards.card import Card
+from cards.wire import response
+from cds_service.chart import read_chart
+from cds_service.discovery import HOOKS
+from cds_service.draft_orders import DraftOrder, read_orders, session_referrals
+from cds_service.envelope import HookRequest, parse_request
+from cds_service.json_out import to_json
+from cds_service.prefetch import read_prefetch
+from cds_service.problems import Problem
+from cds_service.settings import Settings
+from knowledge.appraisal import Appraisal, NotJudged, appraise_order
+from knowledge.findings import Chart
+from knowledge.loading import Knowledge
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What one call came to: each order with its appraisal and its card, if any; and the chart that was read."""
+
+    orders: tuple[tuple[DraftOrder, Appraisal | NotJudged, Card | None], ...]
+    chart: Chart
+
+    @property
+    def appraisals(self) -> list[Appraisal | NotJudged]:
+        return [appraisal for _, appraisal, _ in self.orders]
+
+    @property
+    def cards(self) -> list[Card]:
+        return [card for _, _, card in self.orders if card is not None]
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Judges the orders of a call with one topic's knowledge and one site's settings."""
+
+    knowledge: Knowledge
+    settings: Settings
+
+    def judge(self, call: HookRequest, today: date) -> Judged:
+        """Read the chart and judge each order; ``today`` is the day of the call."""
+        delivered = read_prefetch(call.prefetch, ((draft.resource, draft.full_url) for draft in call.drafts))
+        orders = read_orders(call, delivered, self.knowledge)
+        session = session_referrals(call, delivered, self.knowledge)
+        chart = read_chart(delivered, call.patient_id, self.knowledge, self.settings.chart, session)
+        return Judged(tuple((order, *self._judge_order(order, chart, today)) for order in orders), chart)
+
+    def _judge_order(self, order: DraftOrder, chart: Chart, today: date) -> tuple[Appraisal | NotJudged, Card | None]:
+        if isinstance(order.ordered, NotJudged):
+            return order.ordered, None
+        appraisal = appraise_order(self.knowledge, chart, order.ordered, today)
+        return appraisal, build_card(self.knowledge.topic, appraisal, order.resource, self.settings.cards)
+
+
+def order_hooks_blueprint(judge: Judge, today: Callable[[], date], new_uuid: Callable[[], str]) -> Blueprint:
+    blueprint = Blueprint("order_hooks", __name__)
+
+    @blueprint.post("/cds-services/<service>")
+    def call(service: str) -> Response:
+        if service not in HOOKS:
+            raise Problem(404, "There is no such service; GET /cds-services lists them.")
+        refuse_other_media()
+        hook_request = parse_request(request.get_data(cache=False), HOOKS[service])
+        judged = judge.judge(hook_request, today())
+        g.judged, g.oddities = judged, hook_request.oddities
+        answer = response(judge.knowledge.topic, judged.cards, judged.appraisals, new_uuid)
+        return Response(to_json(answer), mimetype="application/json")
+
+    return blueprint
+
+
+def refuse_other_media() -> None:
+    """JSON under any of its names, or no name at all; anything else is plainly not a hook call."""
+    kind = request.mimetype
+    if kind and not (kind == "application/json" or kind.endswith("+json") or kind == "text/json"):
+        raise Problem(415, "Send the body as application/json.")

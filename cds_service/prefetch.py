@@ -1,0 +1,170 @@
+"""Prefetched data: what arrived under which key, whether it is complete, and what references resolve to."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from knowledge.findings import Gap, PrefetchKey
+
+Json = dict[str, Any]
+
+KEY_OF_TYPE = {
+    "Patient": PrefetchKey.PATIENT,
+    "Condition": PrefetchKey.CONDITIONS,
+    "MedicationRequest": PrefetchKey.MEDICATIONS,
+    "MedicationStatement": PrefetchKey.MEDICATIONS,
+    "Procedure": PrefetchKey.PROCEDURES,
+    "Observation": PrefetchKey.OBSERVATIONS,
+    "ServiceRequest": PrefetchKey.REFERRALS,
+    "DiagnosticReport": PrefetchKey.IMAGING,
+}
+# Resources of older FHIR versions that hold what we look for, in a shape that is not read.
+OLDER_TYPES = {
+    "MedicationOrder": PrefetchKey.MEDICATIONS,
+    "MedicationPrescription": PrefetchKey.MEDICATIONS,
+    "ProcedureRequest": PrefetchKey.REFERRALS,
+    "ReferralRequest": PrefetchKey.REFERRALS,
+}
+_FAILURES = ("error", "fatal")
+_RELATIVE = re.compile(r"([A-Z][A-Za-z]+/[^/?#]+)(?:/_history/[^/?#]*)?$")
+
+
+def relative(reference: object) -> str:
+    """``Type/id`` of a reference in any form; a ``urn:`` or ``#`` reference as it stands; else an empty string."""
+    if not isinstance(reference, str):
+        return ""
+    reference = reference.strip()
+    match = _RELATIVE.search(reference)
+    if match and (match.start() == 0 or reference[match.start() - 1] == "/"):
+        return match[1]
+    return reference if reference.startswith(("urn:", "#")) else ""
+
+
+def bare_id(value: str) -> str:
+    """An id without the ``Patient/`` that some clients put before it."""
+    return value.strip().rsplit("/", 1)[-1]
+
+
+@dataclass(slots=True)
+class Delivery:
+    """One part of the chart as it arrived."""
+
+    key: PrefetchKey
+    resources: list[Json] = field(default_factory=list)
+    complete: bool = True
+    gaps: list[Gap] = field(default_factory=list)
+
+    def fail(self, reference: str, why: str) -> None:
+        self.complete = False
+        self.gaps.append(Gap(reference, why, self.key))
+
+
+@dataclass(slots=True)
+class Delivered:
+    """Everything that arrived with one call."""
+
+    parts: dict[PrefetchKey, Delivery] = field(default_factory=dict)
+    resources: dict[str, Json] = field(default_factory=dict)
+    """Every resource of the call by ``Type/id`` and by fullUrl, for references."""
+
+    def resolve(self, reference: object, within: Json | None = None) -> Json | None:
+        """The resource a reference points to: contained in ``within``, prefetched, or another draft."""
+        name = relative(reference)
+        if name.startswith("#"):
+            contained = (within or {}).get("contained")
+            for each in contained if isinstance(contained, list) else []:
+                if isinstance(each, dict) and each.get("id") in (name[1:], name):
+                    return each
+            return None
+        return self.resources.get(name) if name else None
+
+    def remember(self, resource: Json, full_url: object = None) -> None:
+        kind, identity = resource.get("resourceType"), resource.get("id")
+        if isinstance(kind, str) and isinstance(identity, str):
+            self.resources.setdefault(f"{kind}/{identity}", resource)
+        if isinstance(full_url, str) and full_url:
+            self.resources.setdefault(full_url, resource)
+            self.resources.setdefault(relative(full_url) or full_url, resource)
+
+
+def read_prefetch(prefetch: Mapping[str, Any], drafts: Iterable[tuple[Json, object]]) -> Delivered:
+    """Sort what was prefetched by our keys; keys under other names are recognised by the type of their resources."""
+    delivered = Delivered()
+    for resource, full_url in drafts:
+        delivered.remember(resource, full_url)
+    ours = {key.value for key in PrefetchKey}
+    for name in [name for name in prefetch if name in ours]:
+        key = PrefetchKey(name)
+        delivered.parts[key] = _read_value(key, prefetch[name], delivered)
+    for name in [name for name in prefetch if name not in ours]:
+        _read_foreign(prefetch[name], delivered)
+    return delivered
+
+
+def _read_foreign(value: Any, delivered: Delivered) -> None:
+    """A key that is not ours: its resources stand for the keys of their types, where those did not arrive."""
+    reading = _read_value(PrefetchKey.CONDITIONS, value, delivered)
+    found: dict[PrefetchKey, Delivery] = {}
+    for resource in reading.resources:
+        key = KEY_OF_TYPE.get(str(resource.get("resourceType"))) or OLDER_TYPES.get(str(resource.get("resourceType")))
+        if key is not None and key not in delivered.parts:
+            part = found.setdefault(key, Delivery(key, complete=reading.complete))
+            part.resources.append(resource)
+    delivered.parts.update(found)
+
+
+def _read_value(key: PrefetchKey, value: Any, delivered: Delivered) -> Delivery:
+    part = Delivery(key)
+    if isinstance(value, dict) and "resourceType" not in value and isinstance(value.get("resource"), dict):
+        value = value["resource"]
+    if value is None:
+        return part
+    if not isinstance(value, dict):
+        part.fail(key.value, f"a {type(value).__name__} where a resource is due")
+        return part
+    kind = value.get("resourceType")
+    if kind == "OperationOutcome":
+        if _failed(value):
+            part.fail(key.value, "the client could not fetch it")
+    elif kind == "Bundle" or (kind is None and isinstance(value.get("entry"), list)):
+        _read_bundle(value, part, delivered)
+    elif isinstance(kind, str):
+        delivered.remember(value)
+        part.resources.append(value)
+    else:
+        part.fail(key.value, "an object that is no resource")
+    return part
+
+
+def _read_bundle(bundle: Json, part: Delivery, delivered: Delivered) -> None:
+    entries = bundle.get("entry", [])
+    if not isinstance(entries, list):
+        part.fail(part.key.value, "a Bundle whose entry is no list")
+        return
+    for number, entry in enumerate(entries):
+        resource = entry.get("resource") if isinstance(entry, dict) else None
+        if not isinstance(resource, dict):
+            part.fail(f"{part.key.value}.entry[{number}]", "an entry without a resource")
+        elif resource.get("resourceType") == "OperationOutcome":
+            if _failed(resource):
+                part.fail(f"{part.key.value}.entry[{number}]", "the client could not fetch all of it")
+        else:
+            delivered.remember(resource, entry.get("fullUrl"))
+            part.resources.append(resource)
+    if any(_is_next(link) for link in _objects(bundle.get("link"))):
+        part.fail(part.key.value, "more pages follow that were not fetched")
+
+
+def _is_next(link: Json) -> bool:
+    return link.get("relation") == "next"
+
+
+def _failed(outcome: Json) -> bool:
+    return any(issue.get("severity") in _FAILURES for issue in _objects(outcome.get("issue")))
+
+
+def _objects(value: Any) -> Iterator[Json]:
+    return (each for each in value if isinstance(each, dict)) if isinstance(value, list) else iter(())

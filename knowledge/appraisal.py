@@ -1,0 +1,198 @@
+"""From variants to a verdict on the ordered procedure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+
+from knowledge import episodes
+from knowledge.findings import Chart, ConceptId, Findings, OrderedProcedure, Presence, ProcedureId, Reading
+from knowledge.guideline import AppropriatenessCategory, Topic
+from knowledge.inference import Standing, VariantMatch, match_variants, topic_entered
+from knowledge.loading import Knowledge
+from knowledge.recognition import recognise
+
+LOWEST = AppropriatenessCategory.USUALLY_NOT_APPROPRIATE
+
+
+class NoCriteriaReason(StrEnum):
+    """Why the guideline says nothing of an order."""
+
+    NOT_A_RATED_PROCEDURE = "not-a-rated-procedure"
+    NO_LOW_BACK_PAIN_INDICATION = "no-low-back-pain-indication"
+    OUT_OF_SCOPE_INDICATION = "out-of-scope-indication"
+    NO_VARIANT = "no-variant"
+
+
+@dataclass(frozen=True, slots=True)
+class Rated:
+    """The table rates the order, whatever of the open questions is true."""
+
+    category: AppropriatenessCategory
+
+
+@dataclass(frozen=True, slots=True)
+class Undetermined:
+    """The rating lies between a floor (None: no variant holds) and a ceiling."""
+
+    floor: AppropriatenessCategory | None
+    ceiling: AppropriatenessCategory
+    missing: tuple[ConceptId, ...]
+    """The concepts that would settle it."""
+    only_contrast: bool = False
+    """Some but not all of the procedures an order with open contrast stands for have the lowest floor."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoCriteriaApply:
+    reason: NoCriteriaReason
+
+
+class NotJudgedReason(StrEnum):
+    """Why a draft for a lumbar study is not judged."""
+
+    SUBJECT_MISMATCH = "subject-mismatch"
+    CONFLICTING_CODES = "conflicting-codes"
+    UNREADABLE_ORDER = "unreadable-order"
+    STATUS = "status"
+
+
+@dataclass(frozen=True, slots=True)
+class NotJudged:
+    """A draft for a lumbar study that is not judged, whatever the guideline says."""
+
+    order: str
+    reason: NotJudgedReason
+
+
+Verdict = Rated | Undetermined | NoCriteriaApply
+
+
+@dataclass(frozen=True, slots=True)
+class Appraisal:
+    """The verdict on one order, and everything it rests on."""
+
+    order: OrderedProcedure
+    as_of: date
+    reading: Reading
+    matches: tuple[VariantMatch, ...]
+    verdict: Verdict
+
+    @property
+    def findings(self) -> Findings:
+        return self.reading.findings
+
+    @property
+    def established(self) -> tuple[int, ...]:
+        return tuple(match.variant for match in self.matches if match.standing is Standing.ESTABLISHED)
+
+    @property
+    def possible(self) -> tuple[int, ...]:
+        return tuple(match.variant for match in self.matches if match.standing is Standing.POSSIBLE)
+
+
+def appraise_order(knowledge: Knowledge, chart: Chart, order: OrderedProcedure, today: date) -> Appraisal:
+    """Judge one order against one chart; ``today`` is the day of the call and dates orders without a date."""
+    authored = order.authored
+    as_of = authored.earliest if authored is not None and authored.is_day else today
+    reading = recognise(chart, order, as_of, today, knowledge.topic, knowledge.vocabulary, knowledge.orders)
+    closed = _closed(knowledge.topic, order, reading)
+    matches = () if closed else match_variants(knowledge.topic, reading.findings)
+    verdict: Verdict = NoCriteriaApply(closed) if closed else appraise(knowledge.topic, order.procedures, matches)
+    return Appraisal(order, as_of, reading, matches, verdict)
+
+
+def _closed(topic: Topic, order: OrderedProcedure, reading: Reading) -> NoCriteriaReason | None:
+    """Why the topic is not entered; None where it is."""
+    findings = reading.findings
+    if not order.procedures:
+        return NoCriteriaReason.NOT_A_RATED_PROCEDURE
+    elsewhere = [findings[concept].presence for concept in (HIGH_ENERGY_TRAUMA, OTHER_INDICATION)]
+    if Presence.PRESENT in elsewhere:
+        return NoCriteriaReason.OUT_OF_SCOPE_INDICATION
+    if Presence.PRESENT not in (findings[episodes.LOW_BACK_PAIN].presence, findings[CAUDA_EQUINA_REASON].presence):
+        return NoCriteriaReason.NO_LOW_BACK_PAIN_INDICATION
+    if topic_entered(topic, findings) is not True:
+        return NoCriteriaReason.OUT_OF_SCOPE_INDICATION
+    if reading.is_child and findings[episodes.DURATION].value == episodes.SUBACUTE_OR_CHRONIC:
+        return NoCriteriaReason.OUT_OF_SCOPE_INDICATION
+    return None
+
+
+HIGH_ENERGY_TRAUMA = ConceptId("high-energy-trauma")
+OTHER_INDICATION = ConceptId("other-indication")
+CAUDA_EQUINA_REASON = ConceptId("cauda-equina-reason")
+
+
+def appraise(topic: Topic, procedures: tuple[ProcedureId, ...], matches: tuple[VariantMatch, ...]) -> Verdict:
+    """The verdict on a procedure, or on the set that an open order stands for.
+
+    The floor is the best category over the variants that hold, the ceiling the best over those that may hold;
+    a set has the worst floor and the best ceiling of its procedures.
+    """
+    holding, may_hold = deciding_variants(topic, matches)
+    if not may_hold:
+        return NoCriteriaApply(NoCriteriaReason.NO_VARIANT)
+    floors = [best(topic, procedure, holding) for procedure in procedures] if holding else []
+    ceilings = [best(topic, procedure, may_hold) for procedure in procedures]
+    floor = _agreed(floors, lowest=True) if floors else None
+    ceiling = _agreed(ceilings, lowest=False)
+    if floor is not None and floor.rank == ceiling.rank:
+        return Rated(_agreed([*floors, *ceilings], lowest=True))
+    if floor is None and ceiling is LOWEST:
+        return Rated(LOWEST)
+    return Undetermined(
+        floor=floor,
+        ceiling=ceiling,
+        missing=_missing(topic, procedures, matches, floor, may_hold),
+        only_contrast=floor is LOWEST and any(each is not LOWEST for each in floors),
+    )
+
+
+def deciding_variants(topic: Topic, matches: tuple[VariantMatch, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The variants that set the floor, and those that set the ceiling.
+
+    Suspected cauda equina syndrome, once established, rates alone. With nothing established, acute and chronic
+    pain without red flags are what is left when nothing else holds.
+    """
+    established = tuple(match.variant for match in matches if match.standing is Standing.ESTABLISHED)
+    possible = tuple(match.variant for match in matches if match.standing is Standing.POSSIBLE)
+    if topic.decisive_variant in established:
+        return (topic.decisive_variant,), (topic.decisive_variant,)
+    holding = established or tuple(number for number in possible if number in topic.remaining_variants)
+    return holding, established + possible
+
+
+def best(topic: Topic, procedure: ProcedureId, variants: Iterable[int]) -> AppropriatenessCategory:
+    """The best category of the procedure over the variants; labelled disagreement only where all the best are."""
+    categories = [topic.variants[number].ratings[procedure].category for number in variants]
+    return _agreed(categories, lowest=False)
+
+
+def _agreed(categories: list[AppropriatenessCategory], *, lowest: bool) -> AppropriatenessCategory:
+    """The lowest or highest of the categories; among equals the plain label wins over the disagreement."""
+    rank = (min if lowest else max)(category.rank for category in categories)
+    labels = {category for category in categories if category.rank == rank}
+    return labels.pop() if len(labels) == 1 else AppropriatenessCategory.MAY_BE_APPROPRIATE
+
+
+def _missing(
+    topic: Topic,
+    procedures: tuple[ProcedureId, ...],
+    matches: tuple[VariantMatch, ...],
+    floor: AppropriatenessCategory | None,
+    may_hold: tuple[int, ...],
+) -> tuple[ConceptId, ...]:
+    """The open concepts of every possible variant that rates a procedure above the floor, in the topic's order."""
+    above = -1 if floor is None else floor.rank
+    wanted = {
+        concept
+        for match in matches
+        if match.variant in may_hold
+        and match.standing is Standing.POSSIBLE
+        and any(topic.variants[match.variant].ratings[procedure].category.rank > above for procedure in procedures)
+        for concept in match.missing
+    }
+    return tuple(concept for concept in topic.concepts if concept in wanted)

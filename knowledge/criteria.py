@@ -1,0 +1,113 @@
+"""Criteria over findings in three-valued (Kleene) logic."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import assert_never
+
+from knowledge.findings import ConceptId, Findings, Presence
+
+
+@dataclass(frozen=True, slots=True)
+class Has:
+    """True when the concept is present (with this value, where one is named)."""
+
+    concept: ConceptId
+    value: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Suggests:
+    """Unknown unless the concept is absent, then false: it points to ``of`` without establishing it."""
+
+    concept: ConceptId
+    of: ConceptId
+
+
+@dataclass(frozen=True, slots=True)
+class AllOf:
+    criteria: tuple[Criterion, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    criteria: tuple[Criterion, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    criterion: Criterion
+
+
+Criterion = Has | Suggests | AllOf | AnyOf | Not
+
+Truth = bool | None
+"""True, False, or None for unknown."""
+
+
+def evaluate(criterion: Criterion, findings: Findings) -> Truth:
+    """The truth of ``criterion``; a concept that is not among the findings is unknown."""
+    match criterion:
+        case Has(concept, value):
+            finding = findings.get(concept)
+            if finding is None or finding.presence is Presence.UNKNOWN:
+                return None
+            if finding.presence is Presence.ABSENT:
+                return False
+            return value is None or value in (finding.value, finding.detail)
+        case Suggests(concept, _):
+            finding = findings.get(concept)
+            return False if finding is not None and finding.presence is Presence.ABSENT else None
+        case AllOf(criteria):
+            return _kleene_all([evaluate(each, findings) for each in criteria])
+        case AnyOf(criteria):
+            truth = _kleene_all([_negated(evaluate(each, findings)) for each in criteria])
+            return _negated(truth)
+        case Not(inner):
+            return _negated(evaluate(inner, findings))
+        case _:
+            assert_never(criterion)
+
+
+def concepts_of(criterion: Criterion) -> tuple[ConceptId, ...]:
+    """Every concept the criterion asks about, in order, once each."""
+    match criterion:
+        case Has(concept, _) | Suggests(concept, _):
+            return (concept,)
+        case AllOf(criteria) | AnyOf(criteria):
+            return tuple(dict.fromkeys(concept for each in criteria for concept in concepts_of(each)))
+        case Not(inner):
+            return concepts_of(inner)
+        case _:
+            assert_never(criterion)
+
+
+def open_concepts(criterion: Criterion, findings: Findings) -> tuple[ConceptId, ...]:
+    """The concepts that keep the criterion from being settled, in order, once each."""
+    match criterion:
+        case Has(concept, _):
+            return (concept,) if _presence(findings, concept) is Presence.UNKNOWN else ()
+        case Suggests(concept, of):
+            by_presence = {Presence.UNKNOWN: (concept,), Presence.PRESENT: (of,), Presence.ABSENT: ()}
+            return by_presence[_presence(findings, concept)]
+        case AllOf(criteria) | AnyOf(criteria):
+            return tuple(dict.fromkeys(concept for each in criteria for concept in open_concepts(each, findings)))
+        case Not(inner):
+            return open_concepts(inner, findings)
+        case _:
+            assert_never(criterion)
+
+
+def _presence(findings: Findings, concept: ConceptId) -> Presence:
+    finding = findings.get(concept)
+    return finding.presence if finding is not None else Presence.UNKNOWN
+
+
+def _negated(truth: Truth) -> Truth:
+    return None if truth is None else not truth
+
+
+def _kleene_all(truths: list[Truth]) -> Truth:
+    if False in truths:
+        return False
+    return None if None in truths else True

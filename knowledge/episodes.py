@@ -1,0 +1,352 @@
+"""The pain and its treatment over time: onset, duration, steroid courses, six weeks of management."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from knowledge.dates import DateSpan, Within, days_before, place
+from knowledge.findings import Certainty, ConceptId, Entry, Evidence, Finding, Kind, Presence, ValueSetId
+from knowledge.guideline import Concept, ConceptReading
+from knowledge.reading import Case, Weighing, evidence_of
+from knowledge.vocabulary import Form, Strength
+
+LOW_BACK_PAIN = ConceptId("low-back-pain")
+DURATION = ConceptId("duration")
+SIX_WEEKS = ConceptId("six-weeks-management")
+
+ACUTE = "acute"
+SUBACUTE_OR_CHRONIC = "subacute-or-chronic"
+
+
+@dataclass(frozen=True, slots=True)
+class Onset:
+    """The low back pain Condition that dates the pain, and its onset where it has one."""
+
+    condition: Entry
+    began: DateSpan | None
+
+
+def find_onset(case: Case, concept: Concept) -> Onset | None:
+    """The Condition the order refers to, else the most recent current one; the first with an onset, if any."""
+    reading = _indication(concept)
+    family = tuple(
+        entry
+        for entry in case.of_kind(Kind.CONDITION)
+        if not entry.past
+        and entry.certainty is not Certainty.REFUTED
+        and (entry.date is None or entry.date.clipped(case.as_of) is not None)
+    )
+    referred = [entry for entry in family if entry.is_reason and _is_pain(case, entry, reading)]
+    current = [
+        entry for entry in family if case.vocabulary.strength(entry.codings, *reading.value_sets) is Strength.INCLUDED
+    ]
+    candidates = [group for group in (_most_recent(referred), _most_recent(current)) if group is not None]
+    for condition in candidates:
+        if condition.start is not None:
+            return Onset(condition, condition.start.clipped(case.as_of))
+    undated = [condition for condition in candidates if condition.recorded is not None] or candidates
+    return Onset(undated[0], None) if undated else None
+
+
+def read_duration(case: Case, concept: Concept, onset: Onset | None, six_weeks: Finding) -> Finding:
+    """Acute, or subacute or chronic: by the onset, else by a code, else by what is at least four weeks old."""
+    reading = concept.readings[0]
+    assert reading.acute is not None
+    assert reading.chronic is not None
+    if onset is not None and onset.began is not None:
+        return _by_onset(case, concept, reading, onset.condition, onset.began)
+    said = _said(case, onset)
+    if len(said) == 1:
+        (value, evidence) = said.popitem()
+        detail = "chronic" if value == SUBACUTE_OR_CHRONIC else ACUTE
+        return Finding(concept.id, Presence.PRESENT, (evidence,), value=value, detail=detail)
+    if said:
+        return Finding(concept.id, Presence.UNKNOWN, tuple(said.values()))
+    if onset is not None and onset.condition.recorded is not None:
+        oldest_acute = days_before(case.as_of, reading.acute.days - 1)
+        if onset.condition.recorded.latest < oldest_acute:
+            evidence = _evidence(onset.condition, "recorded")
+            return Finding(concept.id, Presence.PRESENT, (evidence,), value=SUBACUTE_OR_CHRONIC)
+    if six_weeks.presence is Presence.PRESENT:
+        return Finding(concept.id, Presence.PRESENT, six_weeks.evidence, value=SUBACUTE_OR_CHRONIC)
+    return Finding(concept.id, Presence.UNKNOWN)
+
+
+def _by_onset(case: Case, concept: Concept, reading: ConceptReading, condition: Entry, began: DateSpan) -> Finding:
+    assert reading.acute is not None
+    assert reading.chronic is not None
+    evidence = (_evidence(condition, "onset"),)
+    where = place(began, days_before(case.as_of, reading.acute.days - 1), case.as_of)
+    if where is Within.STRADDLES:
+        return Finding(concept.id, Presence.UNKNOWN, evidence)
+    if where is Within.INSIDE:
+        return Finding(concept.id, Presence.PRESENT, evidence, value=ACUTE, detail=ACUTE)
+    finer = place(began, days_before(case.as_of, reading.chronic.days), case.as_of)
+    detail = {Within.INSIDE: "subacute", Within.OUTSIDE: "chronic", Within.STRADDLES: None}[finer]
+    return Finding(concept.id, Presence.PRESENT, evidence, value=SUBACUTE_OR_CHRONIC, detail=detail)
+
+
+def _said(case: Case, onset: Onset | None) -> dict[str, Evidence]:
+    """What the codes of the reasons, and of the Condition that dates the pain, say of the duration."""
+    said: dict[str, Evidence] = {}
+    speaking = [entry for entry in case.statements if entry.is_reason and not entry.past]
+    if onset is not None and onset.condition not in speaking:
+        speaking.append(onset.condition)
+    for entry in speaking:
+        if entry.certainty is Certainty.REFUTED:
+            continue
+        for value_set, value in (("acute-duration", ACUTE), ("chronic-duration", SUBACUTE_OR_CHRONIC)):
+            if case.vocabulary.strength(entry.codings, ValueSetId(value_set)) is Strength.INCLUDED:
+                said.setdefault(value, _evidence(entry, f"the code says {'chronic' if value != ACUTE else ACUTE}"))
+    return said
+
+
+def _most_recent(conditions: list[Entry]) -> Entry | None:
+    return max(conditions, key=lambda entry: entry.date.latest if entry.date else date.min, default=None)
+
+
+def _indication(concept: Concept) -> ConceptReading:
+    return next(reading for reading in concept.readings if reading.kind == "indication")
+
+
+def _is_pain(case: Case, entry: Entry, reading: ConceptReading) -> bool:
+    strength = case.vocabulary.strength
+    return (
+        strength(entry.codings, *reading.value_sets) is Strength.INCLUDED
+        or strength(entry.codings, *reading.plain) is not None
+    )
+
+
+def read_indication(
+    case: Case, concept: Concept, reading: ConceptReading, found: Weighing, onset: Onset | None
+) -> None:
+    """Low back pain as the reason of the order; without any reason, as a current Condition."""
+    procedures = [case.topic.procedures[procedure] for procedure in case.order.procedures]
+    lumbar = all(procedure.is_lumbar for procedure in procedures)
+    fallback = not case.order.has_reasons
+    for entry in case.statements:
+        wanted = entry.is_reason or (fallback and entry.kind is Kind.CONDITION)
+        future = entry.date is not None and entry.date.clipped(case.as_of) is None
+        if not wanted or entry.past or future or entry.certainty is Certainty.REFUTED:
+            continue
+        sets = reading.fallback if fallback else reading.value_sets
+        strength = case.vocabulary.strength(entry.codings, *sets)
+        label = concept.label
+        if strength is Strength.INCLUDED:
+            found.add(entry, label, strength, "on the problem list, not on the order" if fallback else "")
+        elif not fallback and lumbar and case.vocabulary.strength(entry.codings, *reading.plain):
+            found.add(entry, label, Strength.INCLUDED, "level not stated")
+        elif strength is Strength.SUPPORTING and not fallback:
+            found.add(entry, label, strength)
+
+
+def read_medications(
+    case: Case, concept: Concept, reading: ConceptReading, found: Weighing, onset: Onset | None
+) -> None:
+    """A drug that was prescribed, or is or was active, within the window; any time where there is none."""
+    value_set = reading.value_sets[0]
+    for entry in case.of_kind(Kind.MEDICATION):
+        strength = case.vocabulary.strength(entry.codings, value_set)
+        taken = _taken(entry, case.last_day(concept))
+        if strength is None or (taken is None and entry.date is not None):
+            continue
+        label = _drug_label(case, entry, value_set)
+        if reading.window is None or _is_active(entry):
+            found.add(entry, label, strength)
+            continue
+        if taken is None:
+            found.leave_open(entry, label, "without a date")
+            continue
+        first = days_before(case.as_of, reading.window.days)
+        surely, possibly = taken.least_last >= first, taken.most_last >= first
+        if surely:
+            found.add(entry, label, strength)
+        elif possibly:
+            found.leave_open(entry, label, "date too coarse")
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """The days on which a drug was surely, and possibly, taken, up to the last day looked at."""
+
+    least_first: date
+    least_last: date
+    most_first: date
+    most_last: date
+    settled: bool
+    """A length, an end or an active state says how long."""
+
+
+def _is_active(entry: Entry) -> bool:
+    return entry.prescription is not None and entry.prescription.active
+
+
+def _taken(entry: Entry, last: date) -> _Taken | None:
+    """When a drug was taken, up to ``last``; None when it has no date, or only a later one."""
+    start = entry.start.clipped(last) if entry.start else None
+    if start is None or entry.prescription is None:
+        return None
+    course = entry.prescription.course
+    if course.shortest is not None and course.longest is not None:
+        least_last = start.earliest + timedelta(days=max(course.shortest - 1, 0))
+        most_last = start.latest + timedelta(days=max(course.longest - 1, 0))
+        settled = True
+    elif course.end is not None:
+        least_last, most_last, settled = course.end.earliest, course.end.latest, True
+    elif entry.prescription.active:
+        # "Days since its start": the last day itself is not over.
+        least_last = most_last = last - timedelta(days=1)
+        settled = True
+    else:
+        least_last, most_last, settled = start.earliest, start.latest, False
+    return _Taken(start.latest, min(least_last, last), start.earliest, min(most_last, last), settled)
+
+
+def read_steroid_courses(
+    case: Case, concept: Concept, reading: ConceptReading, found: Weighing, onset: Onset | None
+) -> None:
+    """Ninety days of systemic glucocorticoids within a year, by the union of the courses."""
+    assert reading.limit is not None
+    assert reading.window is not None
+    first = days_before(case.as_of, reading.window.days)
+    certain: list[tuple[date, date]] = []
+    possible: list[tuple[date, date]] = []
+    courses: list[tuple[Entry, str]] = []
+    for entry in case.of_kind(Kind.MEDICATION):
+        systemic = _systemic(case, entry, reading)
+        taken = _taken(entry, case.last_day(concept))
+        if systemic is None or (taken is None and entry.date is not None):
+            continue
+        label = _drug_label(case, entry, reading.value_sets[0])
+        if taken is None:
+            found.leave_open(entry, label, "neither length nor date")
+            continue
+        if taken.most_last < first:
+            continue
+        if not taken.settled:
+            found.leave_open(entry, label, "length not stated")
+            continue
+        courses.append((entry, label))
+        possible.append((max(taken.most_first, first), taken.most_last))
+        if systemic is Strength.INCLUDED and taken.least_first <= taken.least_last and taken.least_last >= first:
+            certain.append((max(taken.least_first, first), taken.least_last))
+    if _union_days(certain) >= reading.limit.number:
+        for entry, label in courses:
+            found.add(entry, label, Strength.INCLUDED)
+    elif _union_days(possible) >= reading.limit.number:
+        for entry, label in courses:
+            found.leave_open(entry, label, "length or route uncertain")
+
+
+def _systemic(case: Case, entry: Entry, reading: ConceptReading) -> Strength | None:
+    """Whether a drug is a systemic glucocorticoid: surely, perhaps, or (None) not."""
+    sure, needs_route = reading.value_sets[0], reading.route_needed
+    assert needs_route is not None
+    assert entry.prescription is not None
+    listed = case.vocabulary.strength(entry.codings, sure)
+    other = case.vocabulary.strength(entry.codings, needs_route)
+    if listed is None and other is None:
+        return None
+    forms = {made.form for coding in entry.codings if (made := case.vocabulary.ingredient(coding))}
+    if entry.prescription.routes:
+        if not case.topic.systemic_routes.isdisjoint(entry.prescription.routes):
+            return listed or other
+        if not case.topic.local_routes.isdisjoint(entry.prescription.routes):
+            return None
+        return listed if Form.SYSTEMIC in forms else Strength.SUPPORTING
+    if listed is not None:
+        return listed
+    return other if Form.SYSTEMIC in forms else Strength.SUPPORTING
+
+
+def _union_days(courses: Iterable[tuple[date, date]]) -> int:
+    """Days covered by at least one of the courses, both ends included."""
+    total, reached = 0, None
+    for first, last in sorted(courses):
+        begin = first if reached is None else max(first, reached + timedelta(days=1))
+        if begin <= last:
+            total += (last - begin).days + 1
+            reached = last
+    return total
+
+
+def read_therapy(case: Case, concept: Concept, reading: ConceptReading, found: Weighing, onset: Onset | None) -> None:
+    """A session of conservative therapy in the window."""
+    value_set = reading.value_sets[0]
+    for entry in case.of_kind(Kind.PROCEDURE):
+        if case.vocabulary.strength(entry.codings, value_set) is None or entry.certainty is Certainty.REFUTED:
+            continue
+        _add_in_period(case, reading, entry, value_set, found)
+
+
+def read_drugs_for_pain(
+    case: Case, concept: Concept, reading: ConceptReading, found: Weighing, onset: Onset | None
+) -> None:
+    """A drug prescribed in the window for low back pain; without a reason it leaves the question open."""
+    value_set = reading.value_sets[0]
+    pain = _indication(case.topic.concepts[LOW_BACK_PAIN])
+    for entry in case.of_kind(Kind.MEDICATION):
+        if case.vocabulary.strength(entry.codings, value_set) is None or entry.prescription is None:
+            continue
+        indications = entry.prescription.indications
+        if indications:
+            strength = case.vocabulary.strength(indications, *pain.value_sets)
+            if strength is not None:
+                _add_in_period(case, reading, entry, value_set, found, strength)
+        elif not _before_the_pain(entry, onset):
+            _add_in_period(case, reading, entry, value_set, found, Strength.SUPPORTING, "no reason stated")
+
+
+def _before_the_pain(entry: Entry, onset: Onset | None) -> bool:
+    return (
+        entry.date is not None
+        and onset is not None
+        and onset.began is not None
+        and entry.date.latest < onset.began.earliest
+    )
+
+
+def _add_in_period(
+    case: Case,
+    reading: ConceptReading,
+    entry: Entry,
+    value_set: ValueSetId,
+    found: Weighing,
+    strength: Strength = Strength.INCLUDED,
+    how: str = "",
+) -> None:
+    assert reading.earliest is not None
+    assert reading.latest is not None
+    first, last = days_before(case.as_of, reading.earliest.days), days_before(case.as_of, reading.latest.days)
+    label = _drug_label(case, entry, value_set)
+    if entry.date is None:
+        found.leave_open(entry, label, "without a date")
+        return
+    where = place(entry.date, first, last)
+    if where is Within.INSIDE:
+        found.add(entry, label, strength, how)
+    elif where is Within.STRADDLES:
+        found.leave_open(entry, label, "date too coarse")
+
+
+def _drug_label(case: Case, entry: Entry, value_set: ValueSetId) -> str:
+    for coding in entry.codings:
+        if value_set in case.vocabulary.matches(coding):
+            made = case.vocabulary.ingredient(coding)
+            return case.vocabulary.label(made.coding if made else coding, value_set)
+    return case.vocabulary.value_sets[value_set].title
+
+
+def _evidence(entry: Entry, how: str) -> Evidence:
+    return evidence_of(entry, "low back pain", how)
+
+
+READERS: dict[str, Callable[[Case, Concept, ConceptReading, Weighing, Onset | None], None]] = {
+    "indication": read_indication,
+    "medication": read_medications,
+    "steroid-courses": read_steroid_courses,
+    "therapy": read_therapy,
+    "drug-for-pain": read_drugs_for_pain,
+}

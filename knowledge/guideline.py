@@ -1,0 +1,223 @@
+"""A guideline topic in one edition: procedures, variants, ratings, thresholds, concepts, and where each comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum, StrEnum
+
+from knowledge.criteria import Criterion
+from knowledge.findings import Coding, ConceptId, PrefetchKey, ProcedureId, ValueSetId
+
+
+class AppropriatenessCategory(StrEnum):
+    """The ACR's categories of appropriateness."""
+
+    USUALLY_NOT_APPROPRIATE = "usually-not-appropriate"
+    MAY_BE_APPROPRIATE = "may-be-appropriate"
+    MAY_BE_APPROPRIATE_DISAGREEMENT = "may-be-appropriate-disagreement"
+    USUALLY_APPROPRIATE = "usually-appropriate"
+
+    @property
+    def rank(self) -> int:
+        """0 lowest, 2 highest; the panel's disagreement does not change the rank."""
+        return _RANK[self]
+
+
+_RANK = {
+    AppropriatenessCategory.USUALLY_NOT_APPROPRIATE: 0,
+    AppropriatenessCategory.MAY_BE_APPROPRIATE: 1,
+    AppropriatenessCategory.MAY_BE_APPROPRIATE_DISAGREEMENT: 1,
+    AppropriatenessCategory.USUALLY_APPROPRIATE: 2,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RelativeRadiationLevel:
+    """A level of the ACR scale: number of symbols, the symbols, and the range in mSv for that age group."""
+
+    level: int
+    display: str
+    msv: str
+
+
+@dataclass(frozen=True, slots=True)
+class CodedText:
+    """A code to send, with our own label."""
+
+    coding: Coding
+    display: str
+
+
+@dataclass(frozen=True, slots=True)
+class Procedure:
+    id: ProcedureId
+    name: str
+    short: str
+    modality: str
+    region: str
+    contrast: str
+    ionising: bool
+    adult: RelativeRadiationLevel
+    paediatric: RelativeRadiationLevel | None
+    """None where the ACR assigns none: no value may be inferred."""
+    order_codes: tuple[CodedText, ...]
+
+    @property
+    def is_lumbar(self) -> bool:
+        return self.region == "lumbar"
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    text: str
+    doi: str
+    pmid: str
+    url: str
+    guideline_url: str
+    as_of: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rating:
+    """One cell of the table, with its place and its sources."""
+
+    procedure: ProcedureId
+    category: AppropriatenessCategory
+    locator: str
+    sources: tuple[str, ...]
+    agrees_by_omission: tuple[str, ...]
+    confidence: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One of the portal's finer scenarios of a variant."""
+
+    id: str
+    name: str
+    when: Criterion | None
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    number: int
+    title: str
+    short: str
+    scenarios: tuple[Scenario, ...]
+    criterion: Criterion
+    why: str
+    """Our reading of the title."""
+    ratings: Mapping[ProcedureId, Rating]
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """A number of our reading, with its unit, its source and its reason."""
+
+    id: str
+    value: float | None
+    unit: str | None
+    by_unit: Mapping[str, float]
+    source: str
+    why: str
+
+    @property
+    def days(self) -> int:
+        return self.number
+
+    @property
+    def number(self) -> int:
+        assert self.value is not None
+        return int(self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class ConceptReading:
+    """One way in which entries speak of a concept; ``kind`` names it, the rest are its parameters."""
+
+    kind: str
+    value_sets: tuple[ValueSetId, ...] = ()
+    plain: tuple[ValueSetId, ...] = ()
+    fallback: tuple[ValueSetId, ...] = ()
+    route_needed: ValueSetId | None = None
+    window: Threshold | None = None
+    past: str | Threshold = "never"
+    limit: Threshold | None = None
+    limit_is: str = ""
+    interpretations: tuple[str, ...] = ()
+    earliest: Threshold | None = None
+    latest: Threshold | None = None
+    acute: Threshold | None = None
+    chronic: Threshold | None = None
+
+
+class Silence(Enum):
+    """What it means that nothing mentions a concept."""
+
+    ABSENT_WHERE_SEARCHED = "needs"
+    NEVER_ABSENT = "never-absent"
+    ABSENT = "absent"
+
+
+@dataclass(frozen=True, slots=True)
+class Concept:
+    """What the guideline asks about, and how the chart answers."""
+
+    id: ConceptId
+    label: str
+    short: str
+    red_flag: bool
+    until_today: bool
+    """An entry dated after the order and no later than today counts."""
+    suspected_counts: bool
+    silence: Silence
+    needs: tuple[PrefetchKey, ...]
+    readings: tuple[ConceptReading, ...]
+    why: str
+    record: CodedText | None = None
+    """A coded reason that states the fact on an order."""
+    record_label: str = ""
+    record_priority: int = 0
+    """Which fact is offered first where only some can be; 1 is first."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObservationRules:
+    """Which coded values count as positive, and how units are written."""
+
+    positive: frozenset[Coding]
+    positive_interpretations: frozenset[str]
+    units: Mapping[str, str]
+    """Each accepted spelling -> UCUM code."""
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    id: str
+    edition: str
+    title: str
+    citation: Citation
+    rights: tuple[str, ...]
+    sources: Mapping[str, str]
+    procedures: Mapping[ProcedureId, Procedure]
+    variants: Mapping[int, Variant]
+    entry: Criterion
+    adult_age: Threshold
+    decisive_variant: int
+    remaining_variants: tuple[int, ...]
+    thresholds: Mapping[str, Threshold]
+    concepts: Mapping[ConceptId, Concept]
+    notes: Mapping[ConceptId, Concept]
+    observations: ObservationRules
+    systemic_routes: frozenset[Coding]
+    local_routes: frozenset[Coding]
+    physical_therapy: CodedText
+    most_recorded_facts: int
+    child_card_modalities: frozenset[str]
+
+    @property
+    def reference(self) -> str:
+        """How answers name the guideline: ``acr-low-back-pain@2021``."""
+        return f"{self.id}@{self.edition}"

@@ -1,0 +1,67 @@
+"""From findings to variants: established, possible or ruled out, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from knowledge.criteria import Truth, concepts_of, evaluate, open_concepts
+from knowledge.findings import ConceptId, Findings, Presence
+from knowledge.guideline import Scenario, Topic
+
+
+class Standing(Enum):
+    """Whether a variant holds: true, unknown or false."""
+
+    ESTABLISHED = "established"
+    POSSIBLE = "possible"
+    RULED_OUT = "ruled-out"
+
+
+_STANDING = {True: Standing.ESTABLISHED, None: Standing.POSSIBLE, False: Standing.RULED_OUT}
+
+
+@dataclass(frozen=True, slots=True)
+class VariantMatch:
+    """One variant against the findings."""
+
+    variant: int
+    standing: Standing
+    because: tuple[ConceptId, ...]
+    """The concepts of its criterion that are present."""
+    missing: tuple[ConceptId, ...]
+    """The concepts that keep a possible variant from being settled."""
+    scenario: Scenario | None = None
+    """The portal's finer scenario, where the findings settle it."""
+
+
+def match_variants(topic: Topic, findings: Findings) -> tuple[VariantMatch, ...]:
+    """Every variant of the topic against the findings, in the order of the topic."""
+    matches = []
+    for variant in topic.variants.values():
+        standing = _STANDING[evaluate(variant.criterion, findings)]
+        concepts = concepts_of(variant.criterion)
+        because = tuple(
+            concept for concept in concepts if concept in findings and findings[concept].presence is Presence.PRESENT
+        )
+        matches.append(
+            VariantMatch(
+                variant=variant.number,
+                standing=standing,
+                because=because if standing is not Standing.RULED_OUT else (),
+                missing=open_concepts(variant.criterion, findings) if standing is Standing.POSSIBLE else (),
+                scenario=_scenario(variant.scenarios, findings) if standing is Standing.ESTABLISHED else None,
+            )
+        )
+    return tuple(matches)
+
+
+def topic_entered(topic: Topic, findings: Findings) -> Truth:
+    """Whether the guideline speaks of this order at all."""
+    return evaluate(topic.entry, findings)
+
+
+def _scenario(scenarios: tuple[Scenario, ...], findings: Findings) -> Scenario | None:
+    """The only scenario of the variant whose condition holds; None where none or several do."""
+    holding = [each for each in scenarios if each.when is None or evaluate(each.when, findings) is True]
+    return holding[0] if len(holding) == 1 and (len(scenarios) == 1 or holding[0].when is not None) else None

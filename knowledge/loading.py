@@ -1,0 +1,391 @@
+"""From the topic's JSON files to `Knowledge`; an error names the file and the JSON path."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jsonschema import Draft202012Validator
+
+from knowledge.criteria import AllOf, AnyOf, Criterion, Has, Not, Suggests
+from knowledge.findings import Coding, ConceptId, PrefetchKey, ProcedureId, ValueSetId
+from knowledge.guideline import (
+    AppropriatenessCategory,
+    Citation,
+    CodedText,
+    Concept,
+    ConceptReading,
+    ObservationRules,
+    Procedure,
+    Rating,
+    RelativeRadiationLevel,
+    Scenario,
+    Silence,
+    Threshold,
+    Topic,
+    Variant,
+)
+from knowledge.orders import Combination, OrderCode, OrderCodes
+from knowledge.vocabulary import Form, Ingredient, Strength, ValueSet, Vocabulary, read_coding
+
+ROOT = Path(str(files("knowledge")))
+SCHEMAS = ROOT / "schemas"
+LOW_BACK_PAIN = ROOT / "low_back_pain"
+SUPPORTING = "-supporting"
+
+Json = dict[str, Any]
+
+
+class KnowledgeError(Exception):
+    """The data cannot be used; the message names the file and the place in it."""
+
+    def __init__(self, file: Path | str, path: str, message: str) -> None:
+        super().__init__(f"{file}: {path}: {message}")
+
+
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """One topic, ready to be used."""
+
+    topic: Topic
+    vocabulary: Vocabulary
+    orders: OrderCodes
+
+
+@cache
+def load_low_back_pain() -> Knowledge:
+    """The topic that ships with the package."""
+    return load(LOW_BACK_PAIN)
+
+
+def load(folder: Path) -> Knowledge:
+    """Read one topic's folder; raises KnowledgeError where the data is not as its schema says."""
+    topic_file = folder / "topic.json"
+    orders_file = folder / "orders.json"
+    topic_data = read_checked(topic_file, "topic.schema.json")
+    value_sets = _value_sets(folder / "valuesets")
+    topic = _Reader(topic_file, topic_data, value_sets).topic()
+    orders = _orders(orders_file, read_checked(orders_file, "orders.schema.json"), topic)
+    vocabulary = Vocabulary(value_sets, _ingredients(folder / "rxnorm-products.json"))
+    return Knowledge(topic, vocabulary, orders)
+
+
+def read_json(file: Path) -> Json:
+    """The object in a file; a duplicate key is an error, for one of the two values would be lost."""
+
+    def unique(pairs: list[tuple[str, Any]]) -> Json:
+        found = dict(pairs)
+        if len(found) != len(pairs):
+            names = [name for name, _ in pairs]
+            twice = next(name for name in names if names.count(name) > 1)
+            raise KnowledgeError(file, twice, "this key stands twice in one object")
+        return found
+
+    try:
+        data = json.loads(file.read_text(encoding="utf-8"), object_pairs_hook=unique)
+    except OSError as error:
+        raise KnowledgeError(file, "$", f"cannot be read: {error.strerror}") from error
+    except json.JSONDecodeError as error:
+        raise KnowledgeError(file, f"line {error.lineno}", error.msg) from error
+    if not isinstance(data, dict):
+        raise KnowledgeError(file, "$", "not an object")
+    return data
+
+
+def read_checked(file: Path, schema: str) -> Json:
+    """The object in a file, held by one of the project's schemas."""
+    data = read_json(file)
+    for error in sorted(_validator(schema).iter_errors(data), key=lambda found: found.json_path):
+        raise KnowledgeError(file, error.json_path, error.message[:300])
+    return data
+
+
+@cache
+def _validator(schema: str) -> Draft202012Validator:
+    return Draft202012Validator(read_json(SCHEMAS / schema))
+
+
+def _coding(file: Path, path: str, data: Json) -> Coding:
+    coding = read_coding(data.get("system"), data.get("code"))
+    if coding is None:
+        raise KnowledgeError(file, path, f"not a code of a known system: {data}")
+    return coding
+
+
+def _value_sets(folder: Path) -> dict[ValueSetId, ValueSet]:
+    found: dict[ValueSetId, ValueSet] = {}
+    names = sorted({file.stem.removesuffix(SUPPORTING) for file in folder.glob("*.json")})
+    for name in names:
+        members: dict[Coding, Strength | None] = {}
+        branches: dict[str, Strength | None] = {}
+        displays: dict[Coding, str] = {}
+        title = ""
+        # Supporting codes first: a code that decides wins over the same code that only points.
+        for stem, strength in ((name + SUPPORTING, Strength.SUPPORTING), (name, Strength.INCLUDED)):
+            file = folder / f"{stem}.json"
+            if not file.exists():
+                continue
+            data = read_json(file)
+            title = str(data.get("title", name)).removesuffix(": supporting codes")
+            compose = data.get("compose", {})
+            for part, kind in (("include", strength), ("exclude", None)):
+                for number, block in enumerate(compose.get(part, [])):
+                    where = f"$.compose.{part}[{number}]"
+                    for code, display, below in _codes(file, where, block):
+                        if below:
+                            branches[code.code] = kind
+                        else:
+                            members[code] = kind
+                            if display:
+                                displays[code] = display
+        found[ValueSetId(name)] = ValueSet(ValueSetId(name), title, members, branches, displays)
+    return found
+
+
+def _codes(file: Path, where: str, block: Json) -> list[tuple[Coding, str, bool]]:
+    """The codes of one compose block: code, display, and whether it stands for all below it."""
+    system = block.get("system")
+    found = [
+        (_coding(file, f"{where}.concept[{number}]", {"system": system, **concept}), concept.get("display", ""), False)
+        for number, concept in enumerate(block.get("concept", []))
+    ]
+    for number, rule in enumerate(block.get("filter", [])):
+        path = f"{where}.filter[{number}]"
+        if (rule.get("property"), rule.get("op")) != ("concept", "is-a"):
+            raise KnowledgeError(file, path, "only filters of concept by is-a are read")
+        found.append((_coding(file, path, {"system": system, "code": rule.get("value")}), "", True))
+    return found
+
+
+def _ingredients(file: Path) -> dict[Coding, Ingredient]:
+    found: dict[Coding, Ingredient] = {}
+    for group_number, group in enumerate(read_json(file).get("group", [])):
+        for number, element in enumerate(group.get("element", [])):
+            where = f"$.group[{group_number}].element[{number}]"
+            target = element["target"][0]
+            product = _coding(file, where, {"system": group["source"], **element})
+            found[product] = Ingredient(
+                _coding(file, f"{where}.target[0]", {"system": group["target"], **target}), Form(target["comment"])
+            )
+    return found
+
+
+def _orders(file: Path, data: Json, topic: Topic) -> OrderCodes:
+    codes: dict[Coding, OrderCode] = {}
+    for number, key in enumerate(data["keys"]):
+        procedures = tuple(ProcedureId(procedure) for procedure in key.get("procedures", []))
+        for unknown in set(procedures) - set(topic.procedures):
+            raise KnowledgeError(file, f"$.keys[{number}].procedures", f"not a procedure of the table: {unknown}")
+        for place, code in enumerate(key["codes"]):
+            where = f"$.keys[{number}].codes[{place}]"
+            coding = _coding(file, where, code)
+            if coding in codes:
+                raise KnowledgeError(file, where, f"{coding.code} stands under two keys")
+            codes[coding] = OrderCode(key["key"], procedures, code.get("weak", False), code.get("display", ""))
+    combinations = tuple(
+        Combination(
+            ProcedureId(each["procedure"]),
+            frozenset(_coding(file, "$.combinations", code) for code in each["components"]),
+            frozenset(_coding(file, "$.combinations", code) for code in each["with"]),
+        )
+        for each in data["combinations"]
+    )
+    return OrderCodes(codes, combinations)
+
+
+class _Reader:
+    """Reads the parts of one topic file; references between them are checked as they are followed."""
+
+    def __init__(self, file: Path, data: Json, value_sets: Mapping[ValueSetId, ValueSet]) -> None:
+        self.file = file
+        self.data = data
+        self.value_sets = value_sets
+        self.thresholds = {name: self._threshold(name, each) for name, each in data["thresholds"].items()}
+
+    def topic(self) -> Topic:
+        data = self.data
+        levels = {
+            group: {each["level"]: RelativeRadiationLevel(**each) for each in data["radiation_levels"][group]}
+            for group in ("adult", "paediatric")
+        }
+        procedures = {ProcedureId(each["id"]): self._procedure(each, levels) for each in data["procedures"]}
+        self.concept_ids = {each["id"] for each in data["concepts"]}
+        concepts = [self._concept(f"$.concepts[{n}]", each) for n, each in enumerate(data["concepts"])]
+        notes = [self._concept(f"$.notes[{n}]", each) for n, each in enumerate(data["notes"])]
+        variants = [self._variant(n, each, procedures) for n, each in enumerate(data["variants"])]
+        return Topic(
+            id=data["id"],
+            edition=data["edition"],
+            title=data["title"],
+            citation=Citation(**{name: data["citation"][name] for name in Citation.__dataclass_fields__}),
+            rights=tuple(data["rights"]),
+            sources={name: source["title"] for name, source in data["sources"].items()},
+            procedures=procedures,
+            variants={variant.number: variant for variant in variants},
+            entry=self.criterion("$.entry.criterion", data["entry"]["criterion"]),
+            adult_age=self._named("$.entry.adult_age", data["entry"]["adult_age"]),
+            decisive_variant=data["decisive_variant"],
+            remaining_variants=tuple(data["remaining_variants"]),
+            thresholds=self.thresholds,
+            concepts={concept.id: concept for concept in concepts},
+            notes={note.id: note for note in notes},
+            observations=self._observations(data["observations"]),
+            systemic_routes=self._codings("$.routes.systemic", data["routes"]["systemic"]),
+            local_routes=self._codings("$.routes.local", data["routes"]["local"]),
+            physical_therapy=self._coded("$.suggestions.physical_therapy", data["suggestions"]["physical_therapy"]),
+            most_recorded_facts=data["suggestions"]["most_recorded_facts"],
+            child_card_modalities=frozenset(data["child_card_modalities"]),
+        )
+
+    def criterion(self, path: str, data: Json) -> Criterion:
+        match data:
+            case {"has": concept}:
+                return Has(self._concept_id(path, concept), data.get("value"))
+            case {"suggests": concept, "of": of}:
+                return Suggests(self._concept_id(path, concept), self._concept_id(path, of))
+            case {"all": criteria}:
+                return AllOf(self._each(path, criteria))
+            case {"any": criteria}:
+                return AnyOf(self._each(path, criteria))
+            case {"not": inner}:
+                return Not(self.criterion(f"{path}.not", inner))
+        raise KnowledgeError(self.file, path, f"not a criterion: {data}")
+
+    def _each(self, path: str, criteria: list[Json]) -> tuple[Criterion, ...]:
+        return tuple(self.criterion(f"{path}[{number}]", each) for number, each in enumerate(criteria))
+
+    def _concept_id(self, path: str, name: str) -> ConceptId:
+        if name not in self.concept_ids:
+            raise KnowledgeError(self.file, path, f"no such concept: {name}")
+        return ConceptId(name)
+
+    def _threshold(self, name: str, data: Json) -> Threshold:
+        if data["source"] not in self.data["sources"]:
+            raise KnowledgeError(self.file, f"$.thresholds.{name}", f"no such source: {data['source']}")
+        return Threshold(
+            name, data.get("value"), data.get("unit"), data.get("by_unit", {}), data["source"], data["why"]
+        )
+
+    def _named(self, path: str, name: str) -> Threshold:
+        if name not in self.thresholds:
+            raise KnowledgeError(self.file, path, f"no such threshold: {name}")
+        return self.thresholds[name]
+
+    def _procedure(self, data: Json, levels: Mapping[str, Mapping[int, RelativeRadiationLevel]]) -> Procedure:
+        paediatric = data["paediatric"]
+        return Procedure(
+            id=ProcedureId(data["id"]),
+            name=data["name"],
+            short=data["short"],
+            modality=data["modality"],
+            region=data["region"],
+            contrast=data["contrast"],
+            ionising=data["ionising"],
+            adult=levels["adult"][data["adult"]],
+            paediatric=None if paediatric is None else levels["paediatric"][paediatric],
+            order_codes=tuple(self._coded("$.procedures", each) for each in data["order_codes"]),
+        )
+
+    def _variant(self, number: int, data: Json, procedures: Mapping[ProcedureId, Procedure]) -> Variant:
+        path = f"$.variants[{number}]"
+        ratings: dict[ProcedureId, Rating] = {}
+        for place, each in enumerate(data["ratings"]):
+            procedure = ProcedureId(each["procedure"])
+            where = f"{path}.ratings[{place}]"
+            if procedure not in procedures or procedure in ratings:
+                raise KnowledgeError(self.file, where, f"no such procedure, or twice: {procedure}")
+            for source in {*each["sources"], *each.get("agrees_by_omission", [])} - set(self.data["sources"]):
+                raise KnowledgeError(self.file, where, f"no such source: {source}")
+            ratings[procedure] = Rating(
+                procedure,
+                AppropriatenessCategory(each["category"]),
+                each["locator"],
+                tuple(each["sources"]),
+                tuple(each.get("agrees_by_omission", [])),
+                each["confidence"],
+                each.get("note", ""),
+            )
+        for procedure in set(procedures) - set(ratings):
+            raise KnowledgeError(self.file, f"{path}.ratings", f"no rating of {procedure}")
+        scenarios = tuple(
+            Scenario(
+                each["id"],
+                each["name"],
+                self.criterion(f"{path}.scenarios[{place}].when", each["when"]) if "when" in each else None,
+            )
+            for place, each in enumerate(data["scenarios"])
+        )
+        criterion = self.criterion(f"{path}.criterion", data["criterion"])
+        return Variant(
+            data["number"], data["title"], data["short"], scenarios, criterion, data["reading"]["why"], ratings
+        )
+
+    def _concept(self, path: str, data: Json) -> Concept:
+        silence = data.get("silence", "absent")
+        needs = tuple(PrefetchKey(key) for key in silence["needs"]) if isinstance(silence, dict) else ()
+        record = data.get("record")
+        return Concept(
+            id=ConceptId(data["id"]),
+            label=data["label"],
+            short=str(data.get("short", data["label"])),
+            red_flag=data.get("red_flag", False),
+            until_today=data.get("until_today", False),
+            suspected_counts=data.get("suspected_counts", True),
+            silence=Silence.ABSENT_WHERE_SEARCHED if needs else Silence(silence),
+            needs=needs,
+            readings=tuple(self._reading(f"{path}.readings[{n}]", each) for n, each in enumerate(data["readings"])),
+            why=data.get("reading", {}).get("why", ""),
+            record=self._coded(f"{path}.record", record) if record else None,
+            record_label=record["label"] if record else "",
+            record_priority=record["priority"] if record else 0,
+        )
+
+    def _reading(self, path: str, data: Json) -> ConceptReading:
+        def named(*names: str) -> Threshold | None:
+            given = [name for name in names if name in data]
+            return self._named(f"{path}.{given[0]}", data[given[0]]) if given else None
+
+        sets: Callable[[list[str]], tuple[ValueSetId, ...]] = lambda ids: tuple(  # noqa: E731
+            self._value_set(path, each) for each in ids
+        )
+        past = data.get("past", "never")
+        limits = [name for name in ("at_least", "at_most", "below", "older_than", "days") if name in data]
+        return ConceptReading(
+            kind=data["kind"],
+            value_sets=sets([data["value_set"]] if "value_set" in data else data.get("value_sets", [])),
+            plain=sets(data.get("plain", [])),
+            fallback=sets(data.get("fallback", [])),
+            route_needed=self._value_set(path, data["route_needed"]) if "route_needed" in data else None,
+            window=named("window"),
+            past=past if past in ("never", "always") else self._named(f"{path}.past", past),
+            limit=named(*limits),
+            limit_is=limits[0] if limits else "",
+            interpretations=tuple(data.get("as", [])),
+            earliest=named("from"),
+            latest=named("to"),
+            acute=named("acute"),
+            chronic=named("chronic"),
+        )
+
+    def _value_set(self, path: str, name: str) -> ValueSetId:
+        if name not in self.value_sets:
+            raise KnowledgeError(self.file, path, f"no such value set: {name}")
+        return ValueSetId(name)
+
+    def _coded(self, path: str, data: Json) -> CodedText:
+        return CodedText(_coding(self.file, path, data), data["display"])
+
+    def _codings(self, path: str, data: list[Json]) -> frozenset[Coding]:
+        return frozenset(_coding(self.file, path, each) for each in data)
+
+    def _observations(self, data: Json) -> ObservationRules:
+        return ObservationRules(
+            positive=self._codings("$.observations.positive", data["positive"]),
+            positive_interpretations=frozenset(data["positive_interpretations"]),
+            units={spelling: unit for unit, spellings in data["units"].items() for spelling in spellings},
+        )

@@ -1,0 +1,85 @@
+"""Order codes: which procedures of the table an order stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from knowledge.findings import Coding, ProcedureId
+
+
+@dataclass(frozen=True, slots=True)
+class OrderCode:
+    """What one order code stands for."""
+
+    key: str
+    procedures: tuple[ProcedureId, ...]
+    """Empty where the table has no row; several where the contrast is open."""
+    weak: bool
+    """Does not say enough to be rated alone."""
+    display: str
+
+
+@dataclass(frozen=True, slots=True)
+class Combination:
+    """Codes that together mean another study: a myelogram with a CT is one CT myelography."""
+
+    procedure: ProcedureId
+    components: frozenset[Coding]
+    together_with: frozenset[Coding]
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """An order for a study of the table; no procedures: a study that the table does not rate."""
+
+    procedures: tuple[ProcedureId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ConflictingCodes:
+    """The codes of one order contradict each other."""
+
+
+Resolved = Study | ConflictingCodes | None
+
+
+@dataclass(frozen=True, slots=True)
+class OrderCodes:
+    """The map from order codes to procedures."""
+
+    codes: Mapping[Coding, OrderCode]
+    combinations: tuple[Combination, ...]
+
+    def resolve(self, codings: Collection[Coding], beside: Collection[Coding] = ()) -> Resolved:
+        """What an order with these codes is, beside the other drafts' codes; None when none is imaging we know.
+
+        Several codes are intersected; codes we do not know are passed over.
+        """
+        known = {coding: self.codes[coding] for coding in codings if coding in self.codes}
+        if not known:
+            return None
+        sets: list[frozenset[ProcedureId]] = []
+        explained: set[Coding] = set()
+        for combination in self.combinations:
+            around = {*codings, *beside}
+            if combination.together_with & known.keys() and combination.components & around:
+                sets.append(frozenset({combination.procedure}))
+                explained |= combination.together_with | combination.components
+        stated = [code for coding, code in known.items() if coding not in explained and not code.weak]
+        sets += [frozenset(code.procedures) for code in stated if code.procedures]
+        if not sets:
+            return Study(())
+        common = frozenset.intersection(*sets)
+        if not common or any(not code.procedures for code in stated):
+            return ConflictingCodes()
+        ordered = [procedure for code in self.codes.values() for procedure in code.procedures if procedure in common]
+        return Study(tuple(dict.fromkeys(ordered)))
+
+    def is_component_beside(self, codings: Collection[Coding], beside: Collection[Coding]) -> bool:
+        """Whether an order is only the component of a study whose main part is another draft."""
+        known = {coding for coding in codings if coding in self.codes}
+        return bool(known) and any(
+            known <= combination.components and combination.together_with & set(beside)
+            for combination in self.combinations
+        )

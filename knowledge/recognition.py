@@ -1,0 +1,338 @@
+"""From a chart to findings: what is present, absent or unknown of every concept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import date
+
+from knowledge import episodes
+from knowledge.dates import Within, age_on, place
+from knowledge.findings import (
+    Certainty,
+    Chart,
+    Coding,
+    ConceptId,
+    Entry,
+    Evidence,
+    Finding,
+    Kind,
+    OrderedProcedure,
+    PrefetchKey,
+    Presence,
+    Reading,
+    ValueSetId,
+)
+from knowledge.guideline import Concept, ConceptReading, Silence, Topic
+from knowledge.orders import OrderCodes
+from knowledge.reading import Case, Weighing, counts, evidence_of, in_window
+from knowledge.vocabulary import Strength, Vocabulary, is_at_or_below, is_sequela
+
+
+def recognise(
+    chart: Chart,
+    order: OrderedProcedure,
+    as_of: date,
+    today: date,
+    topic: Topic,
+    vocabulary: Vocabulary,
+    orders: OrderCodes,
+) -> Reading:
+    """Read every concept and note of ``topic`` from the chart and the order.
+
+    ``as_of`` is the day windows and ages count back from; ``today`` is the day of the call.
+    """
+    case = Case(chart, order, as_of, today, topic, vocabulary, orders)
+    findings: dict[ConceptId, Finding] = {}
+    # The duration asks whether six weeks of management are present, and they ask when the pain began.
+    onset = episodes.find_onset(case, topic.concepts[episodes.LOW_BACK_PAIN])
+    for concept in topic.concepts.values():
+        if concept.id != episodes.DURATION:
+            findings[concept.id] = _read(case, concept, onset)
+    if episodes.DURATION in topic.concepts:
+        findings[episodes.DURATION] = episodes.read_duration(
+            case, topic.concepts[episodes.DURATION], onset, findings[episodes.SIX_WEEKS]
+        )
+    ordered = {concept: findings[concept] for concept in topic.concepts}
+    age = _age(chart, as_of)
+    return Reading(
+        findings=ordered,
+        notes={note.id: _read(case, note, onset) for note in topic.notes.values()},
+        earlier_imaging=tuple(_earlier_imaging(case)),
+        is_child=age is not None and age[1] < topic.adult_age.number,
+        age_known=age is not None,
+        missing_keys=tuple(key for key in PrefetchKey if key not in chart.delivered),
+        gaps=chart.gaps,
+        unseen_counts_as_empty=tuple(key for key in PrefetchKey if key in chart.unseen_counts_as_empty),
+        unread_reasons=order.unread_reasons,
+    )
+
+
+def _read(case: Case, concept: Concept, onset: episodes.Onset | None) -> Finding:
+    if any(reading.kind == "age" for reading in concept.readings):
+        return _read_age(case, concept)
+    found = Weighing()
+    for reading in concept.readings:
+        special = episodes.READERS.get(reading.kind)
+        if special is not None:
+            special(case, concept, reading, found, onset)
+        else:
+            _READERS[reading.kind](case, concept, reading, found)
+    return conclude(case, concept, found)
+
+
+def conclude(case: Case, concept: Concept, found: Weighing) -> Finding:
+    """Present where something says so; unknown where something leaves it open; else what silence means."""
+    if found.present:
+        return Finding(concept.id, Presence.PRESENT, tuple(found.present + found.open))
+    if found.open:
+        return Finding(concept.id, Presence.UNKNOWN, tuple(found.open + found.refuted))
+    unseen = tuple(key for key in concept.needs if key not in case.chart.searchable)
+    if concept.silence is Silence.NEVER_ABSENT:
+        return Finding(concept.id, Presence.UNKNOWN, tuple(found.refuted))
+    if concept.silence is Silence.ABSENT:
+        return Finding(concept.id, Presence.ABSENT, tuple(found.refuted), assumed=True)
+    if unseen or (concept.red_flag and case.order.unread_reasons):
+        unread = tuple(
+            Evidence(reason, "a reason that could not be read", how="not read")
+            for reason in (case.order.unread_reasons if concept.red_flag else ())
+        )
+        return Finding(concept.id, Presence.UNKNOWN, tuple(found.refuted) + unread, unseen=unseen)
+    return Finding(concept.id, Presence.ABSENT, tuple(found.refuted), assumed=True)
+
+
+def _read_statements(case: Case, concept: Concept, reading: ConceptReading, found: Weighing) -> None:
+    value_set = reading.value_sets[0]
+    for entry in case.statements:
+        matched = [coding for coding in entry.codings if value_set in case.vocabulary.matches(coding)]
+        if not matched:
+            continue
+        label = case.vocabulary.label(matched[0], value_set)
+        if entry.certainty is Certainty.REFUTED:
+            found.refuted.append(evidence_of(entry, label, "refuted"))
+            continue
+        over = all(is_sequela(coding) for coding in matched)
+        dated = replace(entry, past=True) if over else entry
+        in_time, open_because = counts(case, concept, reading, dated)
+        if open_because:
+            found.leave_open(entry, label, open_because)
+        elif in_time:
+            _add_unless_contested(case, concept, entry, matched, value_set, found)
+
+
+def _add_unless_contested(
+    case: Case, concept: Concept, entry: Entry, matched: list[Coding], value_set: ValueSetId, found: Weighing
+) -> None:
+    label = case.vocabulary.label(matched[0], value_set)
+    standing = [coding for coding in matched if not any(is_at_or_below(coding, refuted) for refuted in case.refuted)]
+    if not standing:
+        found.leave_open(entry, label, "asserted and refuted")
+    elif entry.certainty is Certainty.SUSPECTED and not concept.suspected_counts:
+        found.leave_open(entry, label, "")
+    else:
+        found.add(entry, label, case.vocabulary.strength(standing, value_set))
+
+
+def _read_reasons(case: Case, concept: Concept, reading: ConceptReading, found: Weighing) -> None:
+    for entry in case.statements:
+        if not entry.is_reason or (entry.past and reading.past == "never"):
+            continue
+        for value_set in reading.value_sets:
+            matched = [coding for coding in entry.codings if value_set in case.vocabulary.matches(coding)]
+            if not matched:
+                continue
+            if entry.certainty is Certainty.REFUTED:
+                label = case.vocabulary.label(matched[0], value_set)
+                found.refuted.append(evidence_of(entry, label, "refuted"))
+            else:
+                _add_unless_contested(case, concept, entry, matched, value_set, found)
+
+
+def _read_staging(case: Case, concept: Concept, reading: ConceptReading, found: Weighing) -> None:
+    """A whole-body study ordered for a malignancy is staging."""
+    procedures = [case.topic.procedures[procedure] for procedure in case.order.procedures]
+    if procedures and not any(procedure.is_lumbar for procedure in procedures):
+        _read_reasons(case, concept, replace(reading, past="always"), found)
+
+
+def _read_recent_fracture(case: Case, concept: Concept, reading: ConceptReading, found: Weighing) -> None:
+    """A current vertebral fracture on the problem list may be what the order is for."""
+    assert reading.window is not None
+    value_set = reading.value_sets[0]
+    for entry in _current_conditions(case):
+        if not case.vocabulary.strength(entry.codings, value_set) or _read_by_another(case, entry, value_set):
+            continue
+        in_time, open_because = in_window(entry.date, *case.window(reading.window, case.last_day(concept)))
+        if in_time or open_because:
+            found.leave_open(entry, _label(case, entry, value_set), "on the problem list, not the reason")
+
+
+def _read_by_another(case: Case, entry: Entry, value_set: ValueSetId) -> bool:
+    """Whether a red-flag concept reads the same entry by a statement of its own."""
+    others = {
+        listed
+        for concept in case.topic.concepts.values()
+        if concept.red_flag
+        for reading in concept.readings
+        if reading.kind == "statement"
+        for listed in reading.value_sets
+    }
+    return any(listed in others for coding in entry.codings for listed in case.vocabulary.matches(coding))
+
+
+def _read_elsewhere_current(case: Case, concept: Concept, reading: ConceptReading, found: Weighing) -> None:
+    """A current disease of another topic on the problem list leaves open what the order is for."""
+    for entry in _current_conditions(case):
+        for value_set in reading.value_sets:
+            if case.vocabulary.strength(entry.codings, value_set):
+                found.leave_open(entry, _label(case, entry, value_set), "on the problem list, not the reason")
+
+
+def _current_conditions(case: Case) -> Iterable[Entry]:
+    for entry in case.of_kind(Kind.CONDITION):
+        dated = entry.date
+        over = entry.past or all(is_sequela(coding) for coding in entry.codings)
+        future = dated is not None and dated.clipped(case.as_of) is None
+        if not entry.is_reason and not over and not future and entry.certainty is not Certainty.REFUTED:
+            yield entry
+
+
+def _read_old_fracture(case: Case, concept: Concept, reading: ConceptReading, found: Weighing) -> None:
+    """An old vertebral fracture may mean osteoporosis; the codes of osteoporosis itself are read elsewhere."""
+    assert reading.limit is not None
+    value_set = reading.value_sets[0]
+    recent = case.window(reading.limit, case.last_day(concept))
+    for entry in case.statements:
+        if not case.vocabulary.strength(entry.codings, value_set) or entry.certainty is Certainty.REFUTED:
+            continue
+        dated = entry.date.clipped(recent[1]) if entry.date else None
+        undated_and_over = entry.date is None and (entry.past or all(map(is_sequela, entry.codings)))
+        if undated_and_over or (dated is not None and place(dated, *recent) is not Within.INSIDE):
+            found.leave_open(entry, _label(case, entry, value_set), "old vertebral fracture")
+
+
+def _label(case: Case, entry: Entry, value_set: ValueSetId) -> str:
+    return next(
+        (
+            case.vocabulary.label(coding, value_set)
+            for coding in entry.codings
+            if value_set in case.vocabulary.matches(coding)
+        ),
+        case.vocabulary.value_sets[value_set].title,
+    )
+
+
+def _read_measurements(case: Case, concept: Concept, reading: ConceptReading, found: Weighing) -> None:
+    value_set, limit = reading.value_sets[0], reading.limit
+    assert limit is not None
+    for entry in case.of_kind(Kind.OBSERVATION):
+        measured = entry.measurement
+        if measured is None or measured.number is None or not case.vocabulary.strength(entry.codings, value_set):
+            continue
+        bound = limit.value
+        if limit.by_unit:
+            bound = limit.by_unit.get(case.topic.observations.units.get(measured.unit or "", ""))
+        if bound is None:
+            continue
+        beyond = {
+            "at_least": measured.number >= bound,
+            "at_most": measured.number <= bound,
+            "below": measured.number < bound,
+        }[reading.limit_is]
+        if beyond:
+            _add_dated(case, concept, reading, entry, _label(case, entry, value_set), Strength.INCLUDED, found)
+
+
+def _read_interpretations(case: Case, concept: Concept, reading: ConceptReading, found: Weighing) -> None:
+    value_set = reading.value_sets[0]
+    for entry in case.of_kind(Kind.OBSERVATION):
+        measured = entry.measurement
+        if measured is None or not case.vocabulary.strength(entry.codings, value_set):
+            continue
+        if set(reading.interpretations) & set(measured.interpretations):
+            _add_dated(case, concept, reading, entry, _label(case, entry, value_set), Strength.SUPPORTING, found)
+
+
+def _read_positive(case: Case, concept: Concept, reading: ConceptReading, found: Weighing) -> None:
+    value_set = reading.value_sets[0]
+    for entry in case.of_kind(Kind.OBSERVATION):
+        if case.is_positive(entry) and case.vocabulary.strength(entry.codings, value_set):
+            _add_dated(case, concept, reading, entry, _label(case, entry, value_set), Strength.INCLUDED, found)
+
+
+def _read_referrals(case: Case, concept: Concept, reading: ConceptReading, found: Weighing) -> None:
+    value_set = reading.value_sets[0]
+    for entry in case.of_kind(Kind.REFERRAL):
+        strength = case.vocabulary.strength(entry.codings, value_set)
+        if strength:
+            _add_dated(case, concept, reading, entry, _label(case, entry, value_set), strength, found)
+
+
+def _add_dated(
+    case: Case,
+    concept: Concept,
+    reading: ConceptReading,
+    entry: Entry,
+    label: str,
+    strength: Strength,
+    found: Weighing,
+) -> None:
+    in_time, open_because = counts(case, concept, reading, entry)
+    if open_because:
+        found.leave_open(entry, label, open_because)
+    elif in_time:
+        found.add(entry, label, strength)
+
+
+_READERS: dict[str, Callable[[Case, Concept, ConceptReading, Weighing], None]] = {
+    "statement": _read_statements,
+    "reason": _read_reasons,
+    "staging": _read_staging,
+    "recent-fracture": _read_recent_fracture,
+    "elsewhere-current": _read_elsewhere_current,
+    "old-fracture": _read_old_fracture,
+    "measurement": _read_measurements,
+    "interpretation": _read_interpretations,
+    "positive": _read_positive,
+    "referral": _read_referrals,
+}
+
+
+def _age(chart: Chart, as_of: date) -> tuple[int, int] | None:
+    """The least and the greatest age the birth date allows."""
+    birth = chart.birth_date
+    if birth is None or birth.earliest > as_of:
+        return None
+    return age_on(min(birth.latest, as_of), as_of), age_on(birth.earliest, as_of)
+
+
+def _read_age(case: Case, concept: Concept) -> Finding:
+    limit = concept.readings[0].limit
+    assert limit is not None
+    age = _age(case.chart, case.as_of)
+    if age is None:
+        if PrefetchKey.PATIENT in case.chart.unseen_counts_as_empty:
+            return Finding(concept.id, Presence.ABSENT, assumed=True)
+        return Finding(concept.id, Presence.UNKNOWN, unseen=(PrefetchKey.PATIENT,))
+    least, greatest = age
+    shown = f"{least} years" if least == greatest else f"{least} to {greatest} years"
+    evidence = (Evidence(case.chart.patient, f"age {shown}", dated=f"born {case.chart.birth_date}"),)
+    if least >= limit.number:
+        return Finding(concept.id, Presence.PRESENT, evidence)
+    if greatest < limit.number:
+        return Finding(concept.id, Presence.ABSENT, evidence)
+    return Finding(concept.id, Presence.UNKNOWN, evidence)
+
+
+def _earlier_imaging(case: Case) -> Iterable[Evidence]:
+    """Studies of the lumbar spine that were done before the order."""
+    for entry in case.entries:
+        if entry.kind not in (Kind.IMAGING, Kind.PROCEDURE) or entry.underway:
+            continue
+        resolved = case.orders.resolve(entry.codings)
+        procedures = getattr(resolved, "procedures", ())
+        dated = entry.date
+        if not procedures or not any(case.topic.procedures[procedure].is_lumbar for procedure in procedures):
+            continue
+        if dated is None or dated.clipped(case.as_of) is not None:
+            yield evidence_of(entry, case.topic.procedures[procedures[0]].name)

@@ -1,0 +1,193 @@
+"""Codes: which systems are known, how a code is written, and which value sets hold it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from knowledge.findings import Coding, ValueSetId
+
+SNOMED_CT = "http://snomed.info/sct"
+ICD_10_CM = "http://hl7.org/fhir/sid/icd-10-cm"
+ICD_10_PCS = "http://www.cms.gov/Medicare/Coding/ICD10"
+LOINC = "http://loinc.org"
+CPT = "http://www.ama-assn.org/go/cpt"
+HCPCS = "http://www.cms.gov/Medicare/Coding/HCPCSReleaseCodeSets"
+RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
+
+# The URLs and OIDs under which the field sends each system; OIDs from the HL7 OID registry as FHIR lists them.
+_CANONICAL = {
+    SNOMED_CT: SNOMED_CT,
+    "urn:oid:2.16.840.1.113883.6.96": SNOMED_CT,
+    ICD_10_CM: ICD_10_CM,
+    "http://hl7.org/fhir/sid/icd-10": ICD_10_CM,
+    "urn:oid:2.16.840.1.113883.6.90": ICD_10_CM,
+    ICD_10_PCS: ICD_10_PCS,
+    "urn:oid:2.16.840.1.113883.6.4": ICD_10_PCS,
+    LOINC: LOINC,
+    "urn:oid:2.16.840.1.113883.6.1": LOINC,
+    CPT: CPT,
+    "urn:oid:2.16.840.1.113883.6.12": CPT,
+    HCPCS: HCPCS,
+    "https://bluebutton.cms.gov/resources/codesystem/hcpcs": HCPCS,
+    "http://www.nlm.nih.gov/research/umls/hcpcs": HCPCS,
+    "urn:oid:2.16.840.1.113883.6.285": HCPCS,
+    RXNORM: RXNORM,
+    "urn:oid:2.16.840.1.113883.6.88": RXNORM,
+}
+
+# The shape of a code in each system; what does not have it is no code of that system (IMO0002 under ICD-10-CM).
+_SHAPE = {
+    SNOMED_CT: re.compile(r"[1-9]\d{5,17}"),
+    ICD_10_CM: re.compile(r"[A-Z]\d[0-9A-Z][0-9A-Z]{0,4}"),
+    ICD_10_PCS: re.compile(r"[0-9A-HJ-NP-Z]{7}"),
+    LOINC: re.compile(r"(?:L[AP])?\d{1,7}-\d"),
+    CPT: re.compile(r"\d{4}[0-9A-Z]"),
+    HCPCS: re.compile(r"[A-Z]\d{4}"),
+    RXNORM: re.compile(r"\d{1,8}"),
+}
+
+_SEQUELA_LENGTH = 7
+
+
+def read_coding(system: object, code: object) -> Coding | None:
+    """The coding in canonical form, or None when its system is not known or its code is not shaped like one.
+
+    ICD-10-CM loses its dots and a trailing hyphen and is upper-cased: ``m54.50`` and ``M5450`` are one code.
+    A five-digit code under a HCPCS system is CPT, which is HCPCS level I.
+    """
+    if not isinstance(system, str) or not isinstance(code, str):
+        return None
+    canonical = _CANONICAL.get(system.rstrip("/"))
+    if canonical is None:
+        return None
+    code = code.strip()
+    if canonical is ICD_10_CM:
+        code = code.upper().replace(".", "").rstrip("-")
+    elif canonical is HCPCS and _SHAPE[CPT].fullmatch(code):
+        canonical = CPT
+    return Coding(canonical, code) if _SHAPE[canonical].fullmatch(code) else None
+
+
+def is_sequela(coding: Coding) -> bool:
+    """An ICD-10-CM code whose seventh character says sequela: the injury itself is over."""
+    return coding.system == ICD_10_CM and len(coding.code) == _SEQUELA_LENGTH and coding.code.endswith("S")
+
+
+def is_at_or_below(coding: Coding, above: Coding) -> bool:
+    """The same code, or in ICD-10-CM a finer one."""
+    if coding == above:
+        return True
+    return coding.system == above.system == ICD_10_CM and coding.code.startswith(above.code)
+
+
+class Strength(Enum):
+    """Whether a code decides, or only points."""
+
+    INCLUDED = "included"
+    SUPPORTING = "supporting"
+
+
+class Form(Enum):
+    """Whether a drug product acts on the whole body."""
+
+    SYSTEMIC = "systemic"
+    LOCAL = "local"
+    UNSTATED = "unstated"
+
+
+@dataclass(frozen=True, slots=True)
+class Ingredient:
+    """What a drug product holds, and in which form."""
+
+    coding: Coding
+    form: Form
+
+
+@dataclass(frozen=True, slots=True)
+class ValueSet:
+    """One value set with its supporting codes and excludes; ICD-10-CM codes may stand for all below them."""
+
+    id: ValueSetId
+    title: str
+    members: Mapping[Coding, Strength | None]
+    """None marks an exclude."""
+    branches: Mapping[str, Strength | None]
+    """ICD-10-CM codes that stand for everything below them."""
+    displays: Mapping[Coding, str]
+
+
+Matches = Mapping[ValueSetId, Strength]
+_NOTHING: Matches = {}
+
+
+@dataclass(slots=True)
+class Vocabulary:
+    """Every value set compiled to one look-up; answers are remembered, for a chart repeats its codes."""
+
+    value_sets: Mapping[ValueSetId, ValueSet]
+    ingredients: Mapping[Coding, Ingredient]
+    _members: dict[Coding, dict[ValueSetId, Strength | None]] = field(default_factory=dict)
+    _branches: dict[str, dict[ValueSetId, Strength | None]] = field(default_factory=dict)
+    _remembered: dict[Coding, Matches] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for value_set in self.value_sets.values():
+            for coding, strength in value_set.members.items():
+                self._members.setdefault(coding, {})[value_set.id] = strength
+            for code, strength in value_set.branches.items():
+                self._branches.setdefault(code, {})[value_set.id] = strength
+
+    def matches(self, coding: Coding) -> Matches:
+        """The value sets that hold the code, each with its strength; excluded codes are in none.
+
+        In ICD-10-CM the longest code of a value set that the given one equals or lies below decides.
+        A drug product is also in the sets of its ingredient, unless its form is local.
+        """
+        known = self._remembered.get(coding)
+        if known is None:
+            known = self._look_up(coding)
+            if known or len(self._remembered) < _MOST_REMEMBERED:
+                self._remembered[coding] = known
+        return known
+
+    def knows(self, codings: Iterable[Coding]) -> bool:
+        """Whether any of the codes is in any value set."""
+        return any(self.matches(coding) for coding in codings)
+
+    def ingredient(self, coding: Coding) -> Ingredient | None:
+        return self.ingredients.get(coding)
+
+    def strength(self, codings: Iterable[Coding], *value_sets: ValueSetId) -> Strength | None:
+        """The best strength with which any of the codes is in any of the value sets."""
+        best: Strength | None = None
+        for coding in codings:
+            matches = self.matches(coding)
+            for value_set in value_sets:
+                strength = matches.get(value_set)
+                if strength is Strength.INCLUDED:
+                    return strength
+                best = best or strength
+        return best
+
+    def label(self, coding: Coding, value_set: ValueSetId) -> str:
+        """Our name for a code: its own in the value set, else the set's title."""
+        listed = self.value_sets[value_set]
+        return listed.displays.get(coding) or listed.title
+
+    def _look_up(self, coding: Coding) -> Matches:
+        found: dict[ValueSetId, Strength | None] = dict(self._members.get(coding, {}))
+        if coding.system == ICD_10_CM:
+            for length in range(len(coding.code), 2, -1):
+                for value_set, strength in self._branches.get(coding.code[:length], {}).items():
+                    found.setdefault(value_set, strength)
+        ingredient = self.ingredients.get(coding)
+        if ingredient is not None and ingredient.form is not Form.LOCAL:
+            for value_set, strength in self._members.get(ingredient.coding, {}).items():
+                found.setdefault(value_set, strength)
+        return {value_set: strength for value_set, strength in found.items() if strength is not None} or _NOTHING
+
+
+_MOST_REMEMBERED = 50_000

@@ -1,0 +1,53 @@
+"""What the tests share: the shipped knowledge, and the application with its clock and its store in hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from cds_service import create_app
+from cds_service.settings import Settings
+from knowledge.loading import Knowledge, load_low_back_pain
+from tests.cases_as_fhir import AS_OF
+
+
+class Clock:
+    """A day that a test sets."""
+
+    def __init__(self) -> None:
+        self.day = AS_OF
+
+    def __call__(self) -> date:
+        return self.day
+
+
+@pytest.fixture(scope="session")
+def knowledge() -> Knowledge:
+    return load_low_back_pain()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def make_app(tmp_path: Path, clock: Clock) -> Callable[..., Flask]:
+    """Builds the application with these settings over a store of its own."""
+
+    def make(**settings: Any) -> Flask:
+        chosen = Settings(**{"database_url": f"sqlite:///{tmp_path / 'store.sqlite3'}", **settings})
+        return create_app(chosen, today=clock)
+
+    return make
+
+
+@pytest.fixture
+def client(make_app: Callable[..., Flask]) -> FlaskClient:
+    return make_app().test_client()
