@@ -205,7 +205,8 @@ def _read_reference(
         unread.append(place)
         return
     if entry is not None:
-        reasons.append(replace(entry, is_reason=True))
+        # A contained Condition without a date of its own is dated as of the order, as a reasonCode is.
+        reasons.append(replace(entry, is_reason=True, on_order=contained and entry.date is None))
 
 
 def _list(value: Any) -> list[Any]:

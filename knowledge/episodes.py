@@ -10,7 +10,7 @@ from knowledge.dates import DateSpan, Within, days_before, place
 from knowledge.findings import Certainty, ConceptId, Entry, Evidence, Finding, Kind, Presence, ValueSetId
 from knowledge.guideline import Concept, ConceptReading
 from knowledge.reading import Case, Weighing, evidence_of
-from knowledge.vocabulary import Form, Strength
+from knowledge.vocabulary import Form, Strength, is_sequela
 
 LOW_BACK_PAIN = ConceptId("low-back-pain")
 DURATION = ConceptId("duration")
@@ -40,7 +40,7 @@ def find_onset(case: Case, concept: Concept) -> Onset | None:
     )
     referred = [entry for entry in family if entry.is_reason and _is_pain(case, entry, reading)]
     current = [
-        entry for entry in family if case.vocabulary.strength(entry.codings, *reading.value_sets) is Strength.INCLUDED
+        entry for entry in family if case.vocabulary.strength(entry.codings, *reading.fallback) is Strength.INCLUDED
     ]
     candidates = [group for group in (_most_recent(referred), _most_recent(current)) if group is not None]
     for condition in candidates:
@@ -132,14 +132,19 @@ def read_indication(
         if not wanted or entry.past or future or entry.certainty is Certainty.REFUTED:
             continue
         sets = reading.fallback if fallback else reading.value_sets
-        strength = case.vocabulary.strength(entry.codings, *sets)
-        label = concept.label
-        if strength is Strength.INCLUDED:
-            found.add(entry, label, strength, "on the problem list, not on the order" if fallback else "")
-        elif not fallback and lumbar and case.vocabulary.strength(entry.codings, *reading.plain):
-            found.add(entry, label, Strength.INCLUDED, "level not stated")
-        elif strength is Strength.SUPPORTING and not fallback:
-            found.add(entry, label, strength)
+        matched = [coding for coding in entry.codings if case.vocabulary.strength([coding], *sets)]
+        if not matched or all(is_sequela(coding) for coding in matched):
+            continue
+        standing = case.standing(matched)
+        strength = case.vocabulary.strength(standing, *sets)
+        if not standing:
+            found.leave_open(entry, concept.label, "asserted and refuted")
+        elif strength is Strength.INCLUDED:
+            found.add(entry, concept.label, strength, "on the problem list, not on the order" if fallback else "")
+        elif not fallback and lumbar and case.vocabulary.strength(standing, *reading.plain):
+            found.add(entry, concept.label, Strength.INCLUDED, "level not stated")
+        elif not fallback:
+            found.add(entry, concept.label, strength)
 
 
 def read_medications(

@@ -11,7 +11,7 @@ from knowledge.dates import DateSpan, Within, days_before, place
 from knowledge.findings import Certainty, Chart, Coding, Entry, Evidence, Kind, OrderedProcedure
 from knowledge.guideline import Concept, ConceptReading, Threshold, Topic
 from knowledge.orders import OrderCodes
-from knowledge.vocabulary import Strength, Vocabulary
+from knowledge.vocabulary import Strength, Vocabulary, is_at_or_below
 
 STATEMENTS = frozenset({Kind.REASON, Kind.CONDITION, Kind.PROCEDURE, Kind.OBSERVATION})
 
@@ -56,9 +56,13 @@ class Case:
         return tuple(
             coding
             for entry in self.entries
-            if entry.certainty is Certainty.REFUTED and self._is_dated_by_now(entry)
+            if entry.certainty is Certainty.REFUTED and self._is_dated_by_then(entry)
             for coding in entry.codings
         )
+
+    def standing(self, matched: Iterable[Coding]) -> list[Coding]:
+        """The codings that no refuted entry speaks of, with the same code or one above it."""
+        return [coding for coding in matched if not any(is_at_or_below(coding, refuted) for refuted in self.refuted)]
 
     def of_kind(self, kind: Kind) -> Iterable[Entry]:
         return (entry for entry in self.entries if entry.kind is kind)
@@ -78,8 +82,9 @@ class Case:
     def window(self, threshold: Threshold, last: date) -> tuple[date, date]:
         return days_before(self.as_of, threshold.days), last
 
-    def _is_dated_by_now(self, entry: Entry) -> bool:
-        return entry.date is None or entry.date.earliest <= max(self.as_of, self.today)
+    def _is_dated_by_then(self, entry: Entry) -> bool:
+        """Only an assertion counts when it is dated after the order; a refutation does not."""
+        return entry.date is None or entry.date.earliest <= self.as_of
 
 
 @dataclass
@@ -124,6 +129,8 @@ def counts(case: Case, concept: Concept, reading: ConceptReading, entry: Entry) 
         if reading.past == "always":
             return True, ""
         assert isinstance(reading.past, Threshold)
+        if entry.on_order:
+            return True, ""
         return in_window(entry.end or dated, *case.window(reading.past, last))
     if reading.window is None or entry.is_reason or entry.on_order:
         return True, ""

@@ -26,7 +26,7 @@ from knowledge.findings import (
 from knowledge.guideline import Concept, ConceptReading, Silence, Topic
 from knowledge.orders import OrderCodes
 from knowledge.reading import Case, Weighing, counts, evidence_of, in_window
-from knowledge.vocabulary import Strength, Vocabulary, is_at_or_below, is_sequela
+from knowledge.vocabulary import Strength, Vocabulary, is_sequela
 
 
 def recognise(
@@ -124,7 +124,7 @@ def _add_unless_contested(
     case: Case, concept: Concept, entry: Entry, matched: list[Coding], value_set: ValueSetId, found: Weighing
 ) -> None:
     label = case.vocabulary.label(matched[0], value_set)
-    standing = [coding for coding in matched if not any(is_at_or_below(coding, refuted) for refuted in case.refuted)]
+    standing = case.standing(matched)
     if not standing:
         found.leave_open(entry, label, "asserted and refuted")
     elif entry.certainty is Certainty.SUSPECTED and not concept.suspected_counts:
@@ -198,17 +198,18 @@ def _current_conditions(case: Case) -> Iterable[Entry]:
 
 
 def _read_old_fracture(case: Case, concept: Concept, reading: ConceptReading, found: Weighing) -> None:
-    """An old vertebral fracture may mean osteoporosis; the codes of osteoporosis itself are read elsewhere."""
+    """A vertebral fracture that is old or over may mean osteoporosis; what is current and recent is read elsewhere."""
     assert reading.limit is not None
     value_set = reading.value_sets[0]
     recent = case.window(reading.limit, case.last_day(concept))
     for entry in case.statements:
         if not case.vocabulary.strength(entry.codings, value_set) or entry.certainty is Certainty.REFUTED:
             continue
+        over = entry.past or all(map(is_sequela, entry.codings))
         dated = entry.date.clipped(recent[1]) if entry.date else None
-        undated_and_over = entry.date is None and (entry.past or all(map(is_sequela, entry.codings)))
-        if undated_and_over or (dated is not None and place(dated, *recent) is not Within.INSIDE):
-            found.leave_open(entry, _label(case, entry, value_set), "old vertebral fracture")
+        old = dated is not None and place(dated, *recent) is not Within.INSIDE
+        if old or (over and (dated is not None or entry.date is None)):
+            found.leave_open(entry, _label(case, entry, value_set), "" if entry.past else "old vertebral fracture")
 
 
 def _label(case: Case, entry: Entry, value_set: ValueSetId) -> str:
