@@ -64,7 +64,7 @@ def _not_appropriate(topic: Topic, appraisal: Appraisal, order: Mapping[str, Any
     emergency = topic.decisive_variant in appraisal.established
     indicator = Indicator.CRITICAL if emergency else Indicator.WARNING
     if emergency:
-        summary = wording.summary_emergency(topic, appraisal)
+        summary = wording.summary_emergency(topic, appraisal, mri_in_doubt=alternative.mri_passed_over)
     elif alternative.kind is Instead.BETTER_STUDY:
         assert alternative.category is not None
         summary = wording.summary_better_study(topic, appraisal, alternative.procedures[0], alternative.category)
@@ -122,7 +122,8 @@ def _instead(topic: Topic, appraisal: Appraisal, alternative: Alternative) -> li
         case Instead.CONSERVATIVE_CARE:
             sentences.append(wording.INSTEAD_CONSERVATIVE)
         case Instead.MISSING_FACTS:
-            sentences.append(wording.INSTEAD_RECORD)
+            rated = isinstance(appraisal.verdict, Rated)
+            sentences.append(wording.INSTEAD_RECORD_FOR_THE_STUDY if rated else wording.INSTEAD_RECORD)
         case Instead.NOTHING:
             pass
         case _:

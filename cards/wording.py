@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from knowledge.appraisal import Appraisal, Undetermined, deciding_variants
+from knowledge.appraisal import Appraisal, deciding_variants
 from knowledge.findings import Coding, ConceptId, Evidence, Finding, PrefetchKey, Presence, ProcedureId
 from knowledge.guideline import AppropriatenessCategory, Concept, Procedure, RelativeRadiationLevel, Topic
 from knowledge.inference import VariantMatch
+from knowledge.reading import NOT_READ
 from knowledge.vocabulary import ICD_10_CM
 
 LONGEST_SUMMARY = 139
@@ -91,7 +92,7 @@ def summary_not_appropriate(topic: Topic, appraisal: Appraisal) -> str:
     elif set(appraisal.possible) <= set(topic.remaining_variants):
         scenario = "low back pain without red flags"
     else:
-        scenario = "low back pain, whatever the chart would show"
+        return _fitting(f"{study}: usually not appropriate in every ACR scenario of low back pain.")
     return _fitting(f"{study}: usually not appropriate for {scenario}.", f"{study}: usually not appropriate.")
 
 
@@ -99,19 +100,34 @@ def summary_better_study(
     topic: Topic, appraisal: Appraisal, better: Procedure, category: AppropriatenessCategory
 ) -> str:
     """For an order that is rated lowest although imaging has its place: the better study is named first."""
-    study = study_name(topic, appraisal.order.procedures)
+    study = uncapitalised(study_name(topic, appraisal.order.procedures))
+    if not appraisal.established:
+        suspects = listed((concept.short for concept in _present_red_flags(topic, appraisal)), "and")
+        return _fitting(
+            f"With {suspects}, {better.short} {_is(category)}; {study} is usually not appropriate.",
+            f"{capitalised(better.short)} {_is(category)} here, not {study}.",
+        )
     return _fitting(
-        f"{capitalised(better.short)} {_is(category)} here; {uncapitalised(study)} is usually not appropriate.",
-        f"{capitalised(better.short)} {_is(category)} here, not {uncapitalised(study)}.",
+        f"{capitalised(better.short)} {_is(category)} here; {study} is usually not appropriate.",
+        f"{capitalised(better.short)} {_is(category)} here, not {study}.",
     )
 
 
-def summary_emergency(topic: Topic, appraisal: Appraisal) -> str:
+def _present_red_flags(topic: Topic, appraisal: Appraisal) -> list[Concept]:
+    return [
+        topic.concepts[finding.concept]
+        for finding in appraisal.findings.values()
+        if finding.presence is Presence.PRESENT and topic.concepts[finding.concept].red_flag
+    ]
+
+
+def summary_emergency(topic: Topic, appraisal: Appraisal, *, mri_in_doubt: bool) -> str:
     """For a study that is too weak when cauda equina syndrome is suspected."""
     study = uncapitalised(study_name(topic, appraisal.order.procedures))
+    urgent = "lumbar MRI now if the implant allows, else CT" if mri_in_doubt else "lumbar MRI now"
     return _fitting(
-        f"Suspected cauda equina syndrome: lumbar MRI now; {study} is usually not appropriate.",
-        "Suspected cauda equina syndrome: lumbar MRI now, not this study.",
+        f"Suspected cauda equina syndrome: {urgent}; {study} is usually not appropriate.",
+        f"Suspected cauda equina syndrome: {urgent}, not this study.",
     )
 
 
@@ -204,22 +220,26 @@ def _rating_paragraph(topic: Topic, appraisal: Appraisal) -> str:
         lines = [_variant_line(topic, by_number[number], appraisal) for number in holding]
         return "**What the ACR rates**\n" + "\n".join(lines)
     if len(numbers) == len(topic.variants):
-        worst = (
-            f"It is rated {_range(topic, appraisal, numbers)} in the seven ACR scenarios, none of which is settled yet."
-        )
-        return f"**What the ACR rates**\n{worst}"
-    lines = [_variant_line(topic, by_number[number], appraisal) for number in numbers]
+        return f"**What the ACR rates**\n{_every_scenario(topic, appraisal, numbers)}"
+    lines = [_possible_line(topic, number, appraisal) for number in numbers]
     return "**What the ACR rates** (scenarios that are possible)\n" + "\n".join(lines)
 
 
+def _possible_line(topic: Topic, number: int, appraisal: Appraisal) -> str:
+    return f"- Variant {number}, {topic.variants[number].short}: *{_ratings(topic, number, appraisal)}*"
+
+
+def _ratings(topic: Topic, number: int, appraisal: Appraisal) -> str:
+    ratings = topic.variants[number].ratings
+    return listed(sorted({CATEGORY[ratings[procedure].category] for procedure in appraisal.order.procedures}))
+
+
 def _variant_line(topic: Topic, match: VariantMatch, appraisal: Appraisal) -> str:
-    variant = topic.variants[match.variant]
-    ratings = {CATEGORY[variant.ratings[procedure].category] for procedure in appraisal.order.procedures}
-    name = match.scenario.name if match.scenario is not None else variant.title.rstrip(".")
-    return f'- Variant {variant.number}, "{name}": *{listed(sorted(ratings))}*'
+    name = match.scenario.name if match.scenario is not None else topic.variants[match.variant].title.rstrip(".")
+    return f'- Variant {match.variant}, "{name}": *{_ratings(topic, match.variant, appraisal)}*'
 
 
-def _range(topic: Topic, appraisal: Appraisal, numbers: Iterable[int]) -> str:
+def _every_scenario(topic: Topic, appraisal: Appraisal, numbers: Iterable[int]) -> str:
     found = {
         topic.variants[number].ratings[procedure].category
         for number in numbers
@@ -227,8 +247,11 @@ def _range(topic: Topic, appraisal: Appraisal, numbers: Iterable[int]) -> str:
     }
     lowest, highest = min(found, key=lambda each: each.rank), max(found, key=lambda each: each.rank)
     if lowest is highest:
-        return f"*{CATEGORY[lowest]}*"
-    return f"from *{CATEGORY[lowest]}* to *{CATEGORY[highest]}*"
+        return f"It is rated *{CATEGORY[lowest]}* in each of the seven scenarios."
+    return (
+        f"From *{CATEGORY[lowest]}* to *{CATEGORY[highest]}*: which of the seven scenarios applies is not settled by "
+        "what was sent."
+    )
 
 
 def _facts_paragraph(topic: Topic, appraisal: Appraisal) -> str:
@@ -241,10 +264,10 @@ def _facts_paragraph(topic: Topic, appraisal: Appraisal) -> str:
     doubtful = [
         f"- {capitalised(topic.concepts[finding.concept].label)} is left open by {_evidence(finding.evidence[0])}"
         for finding in appraisal.findings.values()
-        if finding.presence is Presence.UNKNOWN and finding.evidence
+        if finding.presence is Presence.UNKNOWN and finding.evidence and finding.evidence[0].how != NOT_READ
     ]
     denied = [
-        f"- {capitalised(topic.concepts[finding.concept].label)}: refuted, {_evidence(finding.evidence[0])}"
+        f"- {capitalised(topic.concepts[finding.concept].label)}: {_evidence(finding.evidence[0])}"
         for finding in appraisal.findings.values()
         if finding.presence is Presence.ABSENT and finding.assumed and finding.evidence
     ]
@@ -303,15 +326,17 @@ def _unseen_paragraph(appraisal: Appraisal) -> str:
 
 def _radiation_paragraph(topic: Topic, appraisal: Appraisal) -> str:
     child = appraisal.reading.is_child
-    lines = []
-    for procedure in (topic.procedures[each] for each in appraisal.order.procedures):
-        level = _level(procedure, child)
-        group = "child" if child else "adult"
-        shown = f"{level.display} ({level.msv} mSv, {group})" if level else "the ACR assigns no level for children"
-        lines.append(f"{capitalised(procedure.short)} {shown}")
-    if len({line.split(" ", 1)[1][-30:] for line in lines}) > 1 or len(lines) == 1:
-        return f"**Radiation:** {listed(lines, 'and')}."
-    return f"**Radiation:** {lines[0]}; the same with any contrast."
+    procedures = [topic.procedures[each] for each in appraisal.order.procedures]
+    if len(procedures) > 1 and len({_level(procedure, child) for procedure in procedures}) == 1:
+        return f"**Radiation:** {_dose(procedures[0], child)}, with any contrast."
+    lines = [f"{procedure.short} {_dose(procedure, child)}" for procedure in procedures]
+    return f"**Radiation:** {capitalised(listed(lines, 'and'))}."
+
+
+def _dose(procedure: Procedure, child: bool) -> str:
+    level = _level(procedure, child)
+    group = "child" if child else "adult"
+    return f"{level.display} ({level.msv} mSv, {group})" if level else "(the ACR assigns no level for children)"
 
 
 def _level(procedure: Procedure, child: bool) -> RelativeRadiationLevel | None:
@@ -338,11 +363,14 @@ def instead_better(
 INSTEAD_MRI_PASSED_OVER = "An MRI is not named first, for the chart shows a possible contraindication to MRI."
 INSTEAD_IONISING_PASSED_OVER = "No study with ionizing radiation is suggested, for the chart shows a pregnancy."
 INSTEAD_CONSERVATIVE = (
-    "Most low back pain without red flags improves within four weeks without imaging: advice to stay active, "
-    "exercise or physical therapy, and drugs for the pain. Image when a red flag appears, or when six weeks of "
-    "treatment have brought little or no improvement."
+    "Advice to stay active, exercise or physical therapy, and drugs for the pain. Imaging has its place when a red "
+    "flag appears, or when six weeks of treatment bring little or no improvement."
 )
 INSTEAD_RECORD = "If one of the facts below holds, add it to the reasons of the order, and the order is rated again."
+INSTEAD_RECORD_FOR_THE_STUDY = (
+    "Which study is better depends on the scenario: if one of the facts below holds, add it to the reasons of the "
+    "order, and the study for it is named."
+)
 
 
 def _notes_paragraph(topic: Topic, appraisal: Appraisal) -> str:
@@ -370,7 +398,3 @@ def _authorship_paragraph(topic: Topic) -> str:
         f"*The scenarios, the ratings and the radiation levels are the ACR's ({topic.edition}); how coded facts of the "
         "chart meet a scenario is this service's reading. Only coded data that were sent are read.*"
     )
-
-
-def missing_of(appraisal: Appraisal) -> tuple[ConceptId, ...]:
-    return appraisal.verdict.missing if isinstance(appraisal.verdict, Undetermined) else ()

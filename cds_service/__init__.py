@@ -30,6 +30,7 @@ def create_app(
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body
     judge = Judge(load_low_back_pain(), settings)
     store = FeedbackStore(settings.database_url)
+    app.extensions["feedback_store"] = store
     register_errors(app)
     register_cors(app)
     register_request_log(app)

@@ -639,6 +639,8 @@ def _pruned(value: Any, read: Any) -> Any:
 
 
 def _leaf(value: Any, read: str) -> Any:
+    if read == _DATE and not isinstance(value, str):
+        return ""  # a number would be read as seconds since 1970: let the model refuse it
     if isinstance(value, str):
         if read == _DATE and (match := _DATED.match(value)):
             return match[1]  # the date as written, whatever its time and zone

@@ -56,7 +56,7 @@ class WrittenFloat(float):
 
 
 class WrittenInt(int):
-    """A whole number whose spelling is not the usual one (``-0``)."""
+    """A whole number that remembers how it was written: ``-0``, or more than 64 bits."""
 
     written: str
 
@@ -159,10 +159,18 @@ def _unique(pairs: list[tuple[str, Any]]) -> Json:
 
 
 def _integer(written: str) -> int:
-    if written == "-0":
-        return WrittenInt(written)
+    if written == "-0" or len(written) > _LONGEST_NATIVE:
+        return _written_int(written)
+    return int(written)
+
+
+# Every whole number up to this length fits into 64 bits, which is what the writer of JSON takes as it is.
+_LONGEST_NATIVE = 18
+
+
+def _written_int(written: str) -> WrittenInt:
     try:
-        return int(written)
+        return WrittenInt(written)
     except ValueError:
         raise bad_request("The body holds a number that is too long.") from None
 

@@ -61,7 +61,7 @@ def has_verhoeff_digit(code: str) -> bool:
 
 def has_loinc_digit(code: str) -> bool:
     """Whether the digit behind a LOINC code's hyphen is its mod 10 check digit."""
-    number, _, digit = code.lstrip("LAP").partition("-")
+    number, _, digit = code.partition("-")
     total = 0
     for place, each in enumerate(reversed(number)):
         doubled = int(each) * (2 if place % 2 == 0 else 1)

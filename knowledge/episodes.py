@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 from knowledge.dates import DateSpan, Within, days_before, place
@@ -345,7 +345,8 @@ def _drug_label(case: Case, entry: Entry, value_set: ValueSetId) -> str:
 
 
 def _evidence(entry: Entry, how: str) -> Evidence:
-    return evidence_of(entry, "low back pain", how)
+    shown = evidence_of(entry, "low back pain", how)
+    return replace(shown, dated=f"{how} {shown.dated}", how="") if shown.dated else shown
 
 
 READERS: dict[str, Callable[[Case, Concept, ConceptReading, Weighing, Onset | None], None]] = {

@@ -13,6 +13,9 @@ from knowledge.guideline import Concept, ConceptReading, Threshold, Topic
 from knowledge.orders import OrderCodes
 from knowledge.vocabulary import Strength, Vocabulary, is_at_or_below
 
+NOT_READ = "not read"
+"""How a reason that could not be read bears on what it leaves open."""
+
 STATEMENTS = frozenset({Kind.REASON, Kind.CONDITION, Kind.PROCEDURE, Kind.OBSERVATION})
 
 

@@ -25,7 +25,7 @@ from knowledge.findings import (
 )
 from knowledge.guideline import Concept, ConceptReading, Silence, Topic
 from knowledge.orders import OrderCodes
-from knowledge.reading import Case, Weighing, counts, evidence_of, in_window
+from knowledge.reading import NOT_READ, Case, Weighing, counts, evidence_of, in_window
 from knowledge.vocabulary import Strength, Vocabulary, is_sequela
 
 
@@ -94,7 +94,7 @@ def conclude(case: Case, concept: Concept, found: Weighing) -> Finding:
         return Finding(concept.id, Presence.ABSENT, tuple(found.refuted), assumed=True)
     if unseen or (concept.red_flag and case.order.unread_reasons):
         unread = tuple(
-            Evidence(reason, "a reason that could not be read", how="not read")
+            Evidence(reason, "a reason that could not be read", how=NOT_READ)
             for reason in (case.order.unread_reasons if concept.red_flag else ())
         )
         return Finding(concept.id, Presence.UNKNOWN, tuple(found.refuted) + unread, unseen=unseen)

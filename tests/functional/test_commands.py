@@ -1,0 +1,196 @@
+"""The commands and the settings, and the service as it is really started."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cds_service.__main__ import main
+from cds_service.settings import VARIABLES, Settings, SettingsError
+from tests.cases_as_fhir import request_for
+
+ROOT = Path(__file__).parent.parent.parent
+LBP = "ICD-10-CM M54.50"
+PLAIN = {
+    "order": {"code": "CPT 72148", "reasons": [LBP]},
+    "chart": {"birth_date": "1981-05-10", "conditions": [{"code": LBP, "onset": "2026-02-20"}]},
+}
+
+
+@pytest.fixture
+def request_file(tmp_path: Path) -> Path:
+    file = tmp_path / "request.json"
+    file.write_text(json.dumps(request_for(PLAIN)), encoding="utf-8")
+    return file
+
+
+@pytest.fixture(autouse=True)
+def _no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in list(os.environ):
+        if name.startswith("CDS_"):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+def test_evaluate_prints_the_card_as_a_person_reads_it(request_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The card's indicator, summary, detail and buttons are printed."""
+    assert main(["evaluate", str(request_file), "--today", "2026-03-02"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith("[WARNING] Lumbar MRI without contrast: usually not appropriate")
+    assert "( Remove this imaging order )" in shown
+
+
+def test_explain_prints_the_whole_chain(request_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Entries, concepts with state and evidence, variants with why, verdict, and the cell with its locator."""
+    assert main(["evaluate", str(request_file), "--explain", "--today", "2026-03-02"]) == 0
+    shown = capsys.readouterr().out
+    for words in (
+        "entry Condition/conditions-0",
+        "duration: present (acute)",
+        "cancer: absent, by silence",
+        "1 established, because of duration [3194291",
+        "2 ruled-out",
+        "VERDICT rated usually-not-appropriate",
+        'usually-not-appropriate <- ACR topic 141, variant 1 (portal scenario 3194291), row "MRI lumbar spine without',
+    ):
+        assert words in shown
+
+
+def test_evaluate_as_json_prints_the_answer(request_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """--json prints what the service would send."""
+    assert main(["evaluate", str(request_file), "--json", "--today", "2026-03-02"]) == 0
+    assert json.loads(capsys.readouterr().out)["cards"][0]["indicator"] == "warning"
+
+
+def test_evaluate_says_what_is_wrong_with_a_request(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A request that the service would refuse ends with 1 and its reason, a missing file with 2."""
+    file = tmp_path / "bad.json"
+    file.write_text('{"hook": "order-select"}', encoding="utf-8")
+    assert main(["evaluate", str(file)]) == 1
+    assert "the members hook, context are required" in capsys.readouterr().err
+    assert main(["evaluate", str(tmp_path / "none.json")]) == 2
+
+
+@pytest.mark.parametrize(
+    ("environment", "words"),
+    [
+        ({"CDS_RATE_ON_ORDER_ALONE": "yes"}, "CDS_RATE_ON_ORDER_ALONE: 'yes' is not on or off"),
+        ({"CDS_MAX_BODY": "12"}, "CDS_MAX_BODY: '12' is not a number of bytes"),
+        ({"CDS_DATABASE_URL": "here"}, "CDS_DATABASE_URL: 'here' is not a SQLAlchemy URL"),
+        ({"CDS_COLOUR": "red"}, "CDS_COLOUR: no such setting"),
+    ],
+)
+def test_a_bad_setting_is_refused_by_name(environment: dict[str, str], words: str) -> None:
+    """An unknown CDS_ variable or a bad value is an error that names it."""
+    with pytest.raises(SettingsError, match=re.escape(words)):
+        Settings.from_environment(environment)
+
+
+def test_settings_are_read_from_the_environment() -> None:
+    """Each variable reaches its setting, and nothing else does."""
+    chosen = {
+        "CDS_RATE_ON_ORDER_ALONE": "on",
+        "CDS_TEXT_ONLY_ENTRIES": "listed",
+        "CDS_OPTIONAL_CARDS": "on",
+        "PATH": "x",
+    }
+    settings = Settings.from_environment({**chosen, "CDS_MAX_BODY": "5000", "CDS_DATABASE_URL": "sqlite://"})
+    assert settings == Settings("sqlite://", 5000, True, True, True)
+    assert Settings.from_environment({}) == Settings()
+
+
+def test_every_setting_is_in_the_readme() -> None:
+    """The README's table names each variable with its meaning."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for name, variable in VARIABLES.items():
+        assert f"| `{name}` |" in readme
+        assert variable.meaning in readme
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "words"),
+    [
+        (["--host", "0.0.0.0"], {}, "not a loopback address"),
+        (["--port", "0"], {}, "--port"),
+        (["--workers", "0"], {}, "--workers"),
+        ([], {"CDS_NONSENSE": "1"}, "CDS_NONSENSE"),
+        ([], {"CDS_DATABASE_URL": "sqlite:////nowhere/at/all.sqlite3"}, "CDS_DATABASE_URL"),
+        ([], {"CDS_DATABASE_URL": "nosuch://x"}, "CDS_DATABASE_URL"),
+    ],
+)
+def test_serve_refuses_to_start_in_one_line(
+    arguments: list[str],
+    environment: dict[str, str],
+    words: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """What keeps the service from starting is said in one line, with exit code 2."""
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert main(["serve", *arguments]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert words in line
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """The service as `cds-service serve` starts it, on a free port."""
+    port = _free_port()
+    command = [sys.executable, "-m", "cds_service", "serve", "--port", str(port), "--workers", "2"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE) as process:
+        base = f"http://127.0.0.1:{port}"
+        for _ in range(200):
+            try:
+                urllib.request.urlopen(f"{base}/health/ready", timeout=1).close()
+                break
+            except OSError:
+                time.sleep(0.1)
+        yield base, process
+        if process.poll() is None:
+            process.terminate()
+        process.wait(timeout=40)
+
+
+def _post(url: str, body: Any) -> Any:
+    call = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
+    with urllib.request.urlopen(call, timeout=10) as response:
+        return json.loads(response.read())
+
+
+def test_the_service_serves_under_gunicorn_and_stops_when_told(
+    served: tuple[str, subprocess.Popen[bytes]], tmp_path: Path
+) -> None:
+    """Started as an operator starts it, it answers hooks and feedback, logs one JSON line a request, and ends cleanly."""
+    base, process = served
+    service = f"{base}/cds-services/lumbar-imaging-order-select"
+    (card,) = _post(service, request_for(PLAIN))["cards"]
+    assert card["indicator"] == "warning"
+    item = {"card": card["uuid"], "outcome": "overridden", "outcomeTimestamp": "2026-03-02T10:00:00Z"}
+    assert _post(f"{service}/feedback", {"feedback": [item]}) == {}
+    process.send_signal(signal.SIGTERM)
+    _, log = process.communicate(timeout=40)
+    assert process.returncode == 0
+    lines = [json.loads(line) for line in log.decode().splitlines() if line.startswith("{")]
+    assert [line["status"] for line in lines if line.get("service")] == [200, 200]
+    assert (tmp_path / "lumbar-imaging-cds.sqlite3").exists()

@@ -1,0 +1,77 @@
+"""The doors between the packages, read from the source."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+MAY_IMPORT = {
+    "knowledge": {"knowledge"},
+    "cards": {"cards", "knowledge"},
+    "cds_service": {"cds_service", "cards", "knowledge"},
+    "conformance": {"conformance"},
+}
+OURS = set(MAY_IMPORT)
+
+
+def _imports(package: str) -> Iterator[tuple[Path, str]]:
+    for file in sorted((ROOT / package).rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                yield from ((file, alias.name) for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                yield file, node.module
+
+
+@pytest.mark.parametrize("package", sorted(OURS))
+def test_a_package_imports_only_through_its_doors(package: str) -> None:
+    """cds_service uses cards and knowledge, cards uses knowledge, and nothing goes the other way."""
+    strays = [
+        f"{file.relative_to(ROOT)} imports {module}"
+        for file, module in _imports(package)
+        if module.split(".")[0] in OURS - MAY_IMPORT[package]
+    ]
+    assert strays == []
+
+
+def test_fhir_models_are_imported_in_one_module_and_only_as_r4b() -> None:
+    """fhir.resources enters through cds_service/chart.py alone, and never in its R5 default."""
+    found = {
+        (str(file.relative_to(ROOT)), module.startswith("fhir.resources.R4B."))
+        for package in OURS
+        for file, module in _imports(package)
+        if module.split(".")[0] == "fhir"
+    }
+    assert found == {("cds_service/chart.py", True)}
+
+
+@pytest.mark.parametrize("package", ["knowledge", "cards"])
+def test_the_pure_packages_know_no_framework(package: str) -> None:
+    """Neither Flask nor FHIR classes nor a database reach the knowledge or the cards."""
+    outside = {module.split(".")[0] for _, module in _imports(package)}
+    assert outside & {"flask", "fhir", "sqlalchemy", "gunicorn", "werkzeug", "orjson", "pydantic"} == set()
+
+
+def test_no_clinical_number_stands_in_the_code_that_reads_charts() -> None:
+    """The modules that decide hold no number above 9 but the shape of dates and codes: thresholds live in the topic."""
+    allowed = {"knowledge/dates.py", "knowledge/checks.py", "knowledge/vocabulary.py", "knowledge/rendering.py"}
+    numbers = {
+        f"{file.relative_to(ROOT)}: {node.value}"
+        for package in ("knowledge", "cards")
+        for file in (ROOT / package).glob("*.py")
+        if str(file.relative_to(ROOT)) not in allowed
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, (int, float))
+        and not isinstance(node.value, bool)
+        and abs(node.value) > 9
+    }
+    assert numbers == {
+        "knowledge/loading.py: 300",  # length of a quoted schema error
+        "cards/wording.py: 139",  # longest summary, CDS Hooks 2.0.1
+        "cards/wording.py: 80",  # longest quotation from a chart
+    }

@@ -1,0 +1,266 @@
+"""Cards: what they say, how they are escaped, and what their buttons do."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from typing import Any
+
+import pytest
+
+from cards.build import build_card
+from cards.card import Card, Indicator
+from cards.wire import card_json, without_empty
+from cards.wording import CATEGORY, escaped
+from cds_service.envelope import parse_request
+from cds_service.order_hooks import Judge, Judged
+from cds_service.settings import Settings
+from knowledge.findings import Coding
+from knowledge.loading import Knowledge
+from knowledge.vocabulary import ICD_10_CM
+from tests.cases_as_fhir import AS_OF, request_for, rulings
+from tests.gallery import GALLERY, render
+
+Json = dict[str, Any]
+
+LBP = "ICD-10-CM M54.50"
+DEFAULTS = Settings()
+ACUTE = {"code": LBP, "onset": "2026-02-20"}
+
+
+def _judged(knowledge: Knowledge, order: Json, settings: Settings = DEFAULTS, **chart: Any) -> Judged:
+    ruling = {
+        "order": {"reasons": [LBP], **order},
+        "chart": {"birth_date": "1981-05-10", "conditions": [ACUTE], **chart},
+    }
+    body = json.dumps(request_for(ruling)).encode()
+    return Judge(knowledge, settings).judge(parse_request(body, "order-select"), AS_OF)
+
+
+def _card(knowledge: Knowledge, order: Json, settings: Settings = DEFAULTS, **chart: Any) -> Card:
+    (card,) = _judged(knowledge, order, settings, **chart).cards
+    return card
+
+
+def _actions(card: Card) -> list[list[str]]:
+    return [[action.type for action in suggestion.actions] for suggestion in card.suggestions]
+
+
+def test_the_gallery_is_what_was_reviewed() -> None:
+    """Every sentence of the gallery's cards is the one in the golden file (`python -m tests.gallery`)."""
+    assert render() == GALLERY.read_text(encoding="utf-8")
+
+
+def test_every_summary_is_short_and_names_its_study(knowledge: Knowledge) -> None:
+    """No summary of any ruling is longer than 139 characters, and each names the ordered study or stands for it."""
+    judge = Judge(knowledge, Settings(optional_cards=True))
+    seen = 0
+    for _, ruling in rulings():
+        judged = judge.judge(parse_request(json.dumps(request_for(ruling)).encode(), "order-select"), AS_OF)
+        for card in judged.cards:
+            seen += 1
+            assert 20 < len(card.summary) <= 139, card.summary
+            assert "\n" not in card.summary
+            assert any(word in card.summary for word in ("umbar", "scan", "PET", "this study")), card.summary
+    assert seen > 100
+
+
+def test_no_card_says_that_imaging_is_inappropriate_under_a_red_flag(knowledge: Knowledge) -> None:
+    """With a red flag present the better study stands before the words usually not appropriate."""
+    judge = Judge(knowledge, Settings())
+    seen = 0
+    for _, ruling in rulings():
+        judged = judge.judge(parse_request(json.dumps(request_for(ruling)).encode(), "order-select"), AS_OF)
+        for _, appraisal, card in judged.orders:
+            established = getattr(appraisal, "established", ())
+            if card is not None and set(established) & {4, 5, 6, 7}:
+                seen += 1
+                before, _, _ = card.summary.partition("usually not appropriate")
+                assert "MRI" in before or "CT" in before, card.summary
+                assert card.suggestions[0].kind == "alternative-study"
+    assert seen > 20
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (
+            "<b>bold</b> & [a](http://x) *i* `c` ~s~ _u_",
+            r"&lt;b&gt;bold&lt;/b&gt; &amp; \[a\](http\://x) \*i\* \`c\` \~s\~ \_u\_",
+        ),
+        ("line\none\r\n\tand\0more", "line one and more"),
+        ("www.example.org me@example.org", r"www\.example.org me\@example.org"),
+        ("a\u202eb", "a b"),
+        ("x" * 200, "x" * 79 + "…"),
+        ("Low back pain (finding), L4-L5 #1", "Low back pain (finding), L4-L5 #1"),
+    ],
+)
+def test_chart_text_is_inert_on_a_card(text: str, shown: str) -> None:
+    """No HTML, link, formatting or line break of a chart reaches the Markdown of a card."""
+    assert escaped(text) == shown
+
+
+def test_conservative_care_removes_the_order_or_refers(knowledge: Knowledge) -> None:
+    """Without a red flag the card offers to remove the order, or to replace it by a referral for the same reasons."""
+    judged = _judged(knowledge, {"code": "CPT 72148"})
+    (card,) = judged.cards
+    sent = judged.orders[0][0].resource
+    assert _actions(card) == [["delete"], ["delete", "create"]]
+    remove = card.suggestions[0].actions[0]
+    assert (remove.resource_id, remove.resource) == ("ServiceRequest/order-1", None)
+    referral = card.suggestions[1].actions[1].resource
+    assert referral is not None
+    assert "id" not in referral
+    assert referral["code"]["coding"][0]["code"] == "306170007"
+    assert (referral["subject"], referral["reasonCode"]) == (sent["subject"], sent["reasonCode"])
+
+
+def test_a_replacement_keeps_the_system_of_the_order(knowledge: Knowledge) -> None:
+    """An order by CPT is replaced by CPT, an order by LOINC by LOINC."""
+    cancer = [ACUTE, {"code": "ICD-10-CM C61"}]
+    for code, expected in (("CPT 72133", "72148"), ("LOINC 36402-6", "30679-5")):
+        card = _card(knowledge, {"code": code}, conditions=cancer)
+        resource = card.suggestions[0].actions[0].resource
+        assert resource is not None
+        assert [each["code"] for each in resource["code"]["coding"]] == [expected]
+
+
+def test_a_missing_fact_is_recorded_beside_the_earlier_reasons(knowledge: Knowledge) -> None:
+    """The suggestion adds one coded reason, keeps those there were, and the next call rates the order."""
+    judged = _judged(knowledge, {"code": "CPT 72148"}, not_delivered=["conditions"])
+    (card,) = judged.cards
+    sent = judged.orders[0][0].resource
+    changed = card.suggestions[1].actions[0].resource
+    assert changed is not None
+    assert changed["reasonCode"][:-1] == sent["reasonCode"]
+    body = request_for({"order": {"code": "CPT 72148"}, "chart": {"not_delivered": ["conditions"]}})
+    body["context"]["draftOrders"]["entry"][0]["resource"] = changed
+    again = Judge(knowledge, Settings()).judge(parse_request(json.dumps(body).encode(), "order-select"), AS_OF)
+    assert again.appraisals[0].verdict.category.value == "usually-appropriate"  # type: ignore[union-attr]
+
+
+def test_the_code_that_is_recorded_is_written_as_people_write_it(knowledge: Knowledge) -> None:
+    """ICD-10-CM leaves the service with its dot."""
+    card = _card(
+        knowledge,
+        {"code": "CPT 72148"},
+        medications=[{"code": "RxNorm 198145", "status": "completed", "authored": "2025-12-01"}],
+    )
+    resource = card.suggestions[0].actions[0].resource
+    assert resource is not None
+    assert resource["reasonCode"][-1]["coding"][0]["code"] == "Z79.52"
+
+
+def test_an_order_without_an_id_gets_a_card_without_buttons(knowledge: Knowledge) -> None:
+    """Actions need a name for the draft; without one the card stands alone."""
+    judged = _judged(knowledge, {"code": "CPT 72148"})
+    draft, appraisal, _ = judged.orders[0]
+    nameless = {name: value for name, value in draft.resource.items() if name != "id"}
+    card = build_card(knowledge.topic, appraisal, nameless)  # type: ignore[arg-type]
+    assert card is not None
+    assert card.suggestions == ()
+    assert "suggestions" not in card_json(card, lambda: "u")
+    assert "selectionBehavior" not in card_json(card, lambda: "u")
+
+
+def test_in_pregnancy_no_ionising_study_is_suggested(knowledge: Knowledge) -> None:
+    """Under suspected cauda equina syndrome with a pacemaker and a pregnancy only MRI is left to suggest."""
+    pregnant = [ACUTE, {"code": "ICD-10-CM Z34.02", "onset": "2025-12-01"}, {"code": "ICD-10-CM Z95.0"}]
+    card = _card(knowledge, {"code": "CPT 72100", "reasons": [LBP, "ICD-10-CM G83.4"]}, conditions=pregnant)
+    assert [suggestion.label for suggestion in card.suggestions] == ["Replace by lumbar MRI without contrast"]
+    assert "No study with ionizing radiation is suggested" in card.detail
+
+
+def test_a_pacemaker_puts_ct_before_mri(knowledge: Knowledge) -> None:
+    """Where MRI may be ruled out another study is named first, and MRI stays on offer."""
+    implant = [ACUTE, {"code": "ICD-10-CM Z95.0"}, {"code": "ICD-10-CM C61"}]
+    card = _card(knowledge, {"code": "CPT 72133"}, conditions=implant)
+    labels = [suggestion.label for suggestion in card.suggestions]
+    assert "MRI" not in labels[0]
+    assert "MRI" in labels[1]
+
+
+def test_optional_cards_name_a_better_study_and_ask_for_the_contrast(knowledge: Knowledge) -> None:
+    """The setting turns on an info card where a better-rated study exists, and where only the contrast is open."""
+    on = Settings(optional_cards=True)
+    cancer = {"conditions": [ACUTE, {"code": "ICD-10-CM C61"}]}
+    for code, words in (("CPT 72131", "is rated above"), ("LOINC 24968-0", "please state the contrast")):
+        assert _judged(knowledge, {"code": code}, **cancer).cards == []
+        card = _card(knowledge, {"code": code}, on, **cancer)
+        assert (card.indicator, words in card.summary) == (Indicator.INFO, True)
+    assert _judged(knowledge, {"code": "CPT 72148"}, on, **cancer).cards == []
+
+
+def test_a_site_that_rates_on_the_order_alone_says_that_the_chart_was_not_seen(knowledge: Knowledge) -> None:
+    """Undelivered data count as empty by the site's word, and the card says so."""
+    keys = [
+        "patient",
+        "conditions",
+        "medications",
+        "procedures",
+        "observations",
+        "bone-density",
+        "referrals",
+        "imaging",
+    ]
+    alone = Settings(rate_on_order_alone=True)
+    card = _card(knowledge, {"code": "CPT 72148"}, alone, not_delivered=keys)
+    assert card.indicator is Indicator.WARNING
+    assert "The chart was not seen" in card.detail
+    assert "Searched and not found" not in card.detail
+
+
+def test_what_could_not_be_read_stays_open_even_when_rating_on_the_order_alone(knowledge: Knowledge) -> None:
+    """The site's word covers what did not arrive, not what arrived and could not be read."""
+    alone = Settings(rate_on_order_alone=True)
+    card = _card(knowledge, {"code": "CPT 72148"}, alone, conditions=[ACUTE, {"code": "text a tumour?"}])
+    assert card.indicator is Indicator.INFO
+
+
+def test_the_card_names_facts_with_date_and_place(knowledge: Knowledge) -> None:
+    """A fact stands on the card with its words, its date and the resource that holds it."""
+    fall = {"id": "f1", "code": ["ICD-10-CM W18.30XA", "text Fall at home"], "onset": "2026-02-21"}
+    card = _card(knowledge, {"code": "CPT 72132"}, conditions=[ACUTE, fall])
+    assert "Fall at home, 2026-02-21 (Condition/f1)" in card.detail
+
+
+def test_the_words_of_the_categories_are_the_guidelines() -> None:
+    """The four categories are named as the ACR names them."""
+    assert [*CATEGORY.values()] == [
+        "usually not appropriate",
+        "may be appropriate",
+        "may be appropriate (disagreement)",
+        "usually appropriate",
+    ]
+
+
+def test_empty_members_are_left_out_at_any_depth() -> None:
+    """Null, empty strings, lists and objects go, false and zero stay."""
+    value = {"a": None, "b": "", "c": [], "d": {"e": {}}, "f": False, "g": 0, "h": [None, {"i": []}, "x"]}
+    assert without_empty(value) == {"f": False, "g": 0, "h": ["x"]}
+
+
+def test_chart_text_in_the_gallery_cannot_format(knowledge: Knowledge) -> None:
+    """The markup that a chart smuggles into a diagnosis is not on any card as markup."""
+    tricky = {"id": "<img>", "code": ["ICD-10-CM C61", "text <img src=x> **now**"]}
+    card = _card(knowledge, {"code": "CPT 72133"}, conditions=[ACUTE, tricky])
+    assert "<" not in card.detail.replace("&lt;", "")
+    assert r"\*\*now\*\*" in card.detail
+
+
+def test_codes_are_displayed_from_the_value_set_where_the_chart_has_no_words(knowledge: Knowledge) -> None:
+    """A coding without text or display is named by our own label for it."""
+    assert knowledge.vocabulary.label(Coding(ICD_10_CM, "C61"), "cancer") == "Malignant neoplasm of prostate"  # type: ignore[arg-type]
+    card = _card(knowledge, {"code": "CPT 72133"}, conditions=[ACUTE, {"code": "ICD-10-CM C61"}])
+    assert "Malignant neoplasm of prostate" in card.detail
+
+
+def test_the_day_of_the_call_changes_nothing_for_a_dated_order(knowledge: Knowledge) -> None:
+    """Equal input gives equal content on any later day, where nothing is dated between."""
+    ruling = {
+        "order": {"code": "CPT 72148", "reasons": [LBP]},
+        "chart": {"birth_date": "1981-05-10", "conditions": [ACUTE]},
+    }
+    call = parse_request(json.dumps(request_for(ruling)).encode(), "order-select")
+    judge = Judge(knowledge, Settings())
+    assert judge.judge(call, AS_OF).cards == judge.judge(call, date(2026, 6, 1)).cards

@@ -1,0 +1,226 @@
+"""The data and their linter: a fault is found, and named with its file and path."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cds_service.discovery import PREFETCH
+from knowledge.__main__ import main
+from knowledge.checks import has_loinc_digit, has_verhoeff_digit, problems
+from knowledge.guideline import AppropriatenessCategory
+from knowledge.loading import LOW_BACK_PAIN, ROOT, SUPPORTING, Knowledge, KnowledgeError, load
+from knowledge.rendering import render
+
+Json = dict[str, Any]
+NOT, MAY, DISAGREE, USUALLY = AppropriatenessCategory
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A copy of the topic that a test may break."""
+    copy = tmp_path / "topic"
+    shutil.copytree(LOW_BACK_PAIN, copy)
+    return copy
+
+
+def _edit(file: Path, change: Callable[[Json], None]) -> None:
+    data = json.loads(file.read_text(encoding="utf-8"))
+    change(data)
+    file.write_text(json.dumps(data), encoding="utf-8")
+
+
+def test_the_shipped_data_are_sound() -> None:
+    """The linter finds nothing in the data that ship."""
+    assert list(problems(LOW_BACK_PAIN)) == []
+
+
+def test_the_table_has_77_cells_with_the_published_totals(knowledge: Knowledge) -> None:
+    """51 cells are usually not appropriate, 14 may be, 1 may be with disagreement, 11 are usually appropriate."""
+    cells = [rating.category for variant in knowledge.topic.variants.values() for rating in variant.ratings.values()]
+    assert {each: cells.count(each) for each in set(cells)} == {NOT: 51, MAY: 14, DISAGREE: 1, USUALLY: 11}
+
+
+def test_the_table_is_the_2021_edition_and_not_the_one_before(knowledge: Knowledge) -> None:
+    """The cells that tell 2021 from 2015 have their 2021 category."""
+    expected = {
+        (5, "radiography-lumbar-spine"): USUALLY,
+        (5, "mri-lumbar-spine-without-iv-contrast"): USUALLY,
+        (6, "ct-myelography-lumbar-spine"): MAY,
+        (7, "bone-scan-whole-body-with-spect"): NOT,
+        (7, "fdg-pet-ct-whole-body"): NOT,
+        (3, "ct-lumbar-spine-with-iv-contrast"): NOT,
+        (7, "radiography-lumbar-spine"): DISAGREE,
+    }
+    variants = knowledge.topic.variants
+    found = {cell: variants[cell[0]].ratings[cell[1]].category for cell in expected}  # type: ignore[index]
+    assert found == expected
+
+
+def test_no_paediatric_level_is_invented(knowledge: Knowledge) -> None:
+    """CT myelography and discography have no level for children, every other procedure has one."""
+    missing = [procedure.id for procedure in knowledge.topic.procedures.values() if procedure.paediatric is None]
+    assert missing == ["ct-myelography-lumbar-spine", "discography-and-post-discography-ct-lumbar-spine"]
+
+
+def test_there_are_fifteen_portal_scenarios(knowledge: Knowledge) -> None:
+    """The portal's fifteen scenarios are each named by exactly one variant."""
+    scenarios = [scenario.id for variant in knowledge.topic.variants.values() for scenario in variant.scenarios]
+    assert (len(scenarios), len(set(scenarios))) == (15, 15)
+
+
+def test_the_bone_density_query_asks_for_the_codes_that_are_read() -> None:
+    """The prefetch template of bone-density lists exactly the T-score codes of the value set."""
+    data = json.loads((LOW_BACK_PAIN / "valuesets/bone-density-t-score.json").read_text(encoding="utf-8"))
+    codes = {concept["code"] for concept in data["compose"]["include"][0]["concept"]}
+    assert set(PREFETCH["bone-density"].split("code=")[1].split(",")) == codes
+
+
+def test_the_review_tables_are_current(knowledge: Knowledge) -> None:
+    """knowledge/README.md is what `python -m knowledge render` would write."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert render(knowledge, readme) == readme
+
+
+@pytest.mark.parametrize(("code", "good"), [("279039007", True), ("279039008", False), ("241645004", False)])
+def test_a_snomed_code_carries_its_check_digit(code: str, good: bool) -> None:
+    """A changed digit of a SNOMED CT code is noticed."""
+    assert has_verhoeff_digit(code) is good
+
+
+@pytest.mark.parametrize(("code", "good"), [("24968-0", True), ("24968-1", False)])
+def test_a_loinc_code_carries_its_check_digit(code: str, good: bool) -> None:
+    """A changed digit of a LOINC code is noticed."""
+    assert has_loinc_digit(code) is good
+
+
+def _value_set(name: str) -> str:
+    return f"valuesets/{name}.json"
+
+
+def _first_snomed(data: Json) -> Json:
+    blocks = data["compose"]["include"]
+    found: Json = next(block for block in blocks if "snomed" in block["system"])["concept"][0]
+    return found
+
+
+FAULTS: list[tuple[str, str, Callable[[Json], Any], str]] = [
+    (
+        "a check digit",
+        _value_set("cauda-equina-syndrome"),
+        lambda d: _first_snomed(d).update(code="192970009"),
+        "digit",
+    ),
+    (
+        "a wrongly written ICD-10-CM code",
+        _value_set("fever"),
+        lambda d: d["compose"]["include"][0]["concept"][0].update(code="R509"),
+        "not written as ICD-10-CM is",
+    ),
+    (
+        "a code in two exclusive sets",
+        _value_set("low-velocity-trauma"),
+        lambda d: _first_snomed(d).update(code="86591008"),
+        "is in high-energy-trauma too",
+    ),
+    (
+        "a look-alike that counts",
+        _value_set("cancer"),
+        lambda d: _first_snomed(d).update(code="700363003"),
+        "is a look-alike that never counts",
+    ),
+    ("an id of another file", _value_set("fever"), lambda d: d.update(id="pyrexia"), "$.id"),
+    ("a url twice", _value_set("fever"), lambda d: d.update(url=d["url"].replace("fever", "hiv")), "$.url"),
+    (
+        "a threshold that nothing uses",
+        "topic.json",
+        lambda d: d["thresholds"].update(idle=d["thresholds"]["adult-age"]),
+        "$.thresholds.idle",
+    ),
+    (
+        "a locator without its scenario",
+        "topic.json",
+        lambda d: d["variants"][0]["ratings"][0].update(locator="somewhere"),
+        "$.variants[0].ratings[0].locator",
+    ),
+    (
+        "a concept without rulings on all sides",
+        "cases/scope.json",
+        lambda d: d.update(rulings=d["rulings"][:1]),
+        "no ruling in which high-energy-trauma is present",
+    ),
+    (
+        "a cell without a ruling",
+        "cases/matrix.json",
+        lambda d: d["rulings"].pop(),
+        "no ruling for the cell of variant 7",
+    ),
+    ("a ruling that the schema refuses", "cases/orders.json", lambda d: d["rulings"][0].update(colour="red"), "colour"),
+    (
+        "an order code under two keys",
+        "orders.json",
+        lambda d: d["keys"][1]["codes"].append(d["keys"][0]["codes"][0]),
+        "two keys",
+    ),
+    (
+        "a supporting code that also decides",
+        _value_set("cancer" + SUPPORTING),
+        lambda d: d["compose"]["include"].append(
+            {"system": "http://snomed.info/sct", "concept": [{"code": "363346000"}]}
+        ),
+        "is supporting here",
+    ),
+]
+
+
+@pytest.mark.parametrize(("file", "change", "words"), [pytest.param(*fault[1:], id=fault[0]) for fault in FAULTS])
+def test_the_linter_names_file_and_path(folder: Path, file: str, change: Callable[[Json], None], words: str) -> None:
+    """Each kind of fault is reported with the file it stands in and words that lead to it."""
+    _edit(folder / file, change)
+    found = [problem for problem in problems(folder) if words in problem]
+    assert found
+    assert Path(file).parts[0] in found[0]
+
+
+LOAD_FAULTS: list[tuple[str, Callable[[Json], Any], str]] = [
+    ("a missing cell", lambda d: d["variants"][2]["ratings"].pop(), r"\$\.variants\[2\]\.ratings"),
+    (
+        "an unknown category",
+        lambda d: d["variants"][0]["ratings"][0].update(category="fine"),
+        r"ratings\[0\]\.category",
+    ),
+    ("an unknown concept", lambda d: d["variants"][4]["criterion"].update(has="luck"), "no such concept: luck"),
+    ("an unknown threshold", lambda d: d["entry"].update(adult_age="age"), "no such threshold: age"),
+    ("an unknown source", lambda d: d["thresholds"]["adult-age"].update(source="x"), "no such source: x"),
+    ("an unknown value set", lambda d: d["concepts"][2]["readings"][0].update(value_set="x"), "no such value set: x"),
+]
+
+
+@pytest.mark.parametrize(("change", "words"), [pytest.param(*fault[1:], id=fault[0]) for fault in LOAD_FAULTS])
+def test_a_topic_that_cannot_be_used_is_not_loaded(folder: Path, change: Callable[[Json], None], words: str) -> None:
+    """Loading refuses a topic with a hole in it, and says where the hole is."""
+    _edit(folder / "topic.json", change)
+    with pytest.raises(KnowledgeError, match=words):
+        load(folder)
+
+
+def test_a_key_that_stands_twice_is_refused(folder: Path) -> None:
+    """A duplicate key in a data file is an error, for one of its values would be lost."""
+    file = folder / "orders.json"
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text.replace('"title"', '"title": "x", "title"', 1), encoding="utf-8")
+    with pytest.raises(KnowledgeError, match="twice"):
+        load(folder)
+
+
+def test_the_check_command_fails_on_a_fault(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`python -m knowledge check` ends with 1 and prints the fault, and with 0 where there is none."""
+    assert main(["check", "--topic", str(folder)]) == 0
+    _edit(folder / "topic.json", lambda data: data["thresholds"]["adult-age"].update(source="nowhere"))
+    assert main(["check", "--topic", str(folder)]) == 1
+    assert "nowhere" in capsys.readouterr().out
