@@ -1,4 +1,4 @@
-"""The command ``cds-service``: serve, evaluate."""
+"""The command ``cds-service``: serve, evaluate, demo."""
 
 from __future__ import annotations
 
@@ -53,6 +53,8 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--json", action="store_true", help="print the answer as the service sends it")
     evaluate.add_argument("--today", type=date.fromisoformat, default=None, help="judge as of this day (YYYY-MM-DD)")
     evaluate.set_defaults(run=_evaluate)
+    demo = commands.add_parser("demo", help="start the service on a free port, post a real order, show its card, stop")
+    demo.set_defaults(run=_demo)
     return parser
 
 
@@ -73,6 +75,16 @@ def _serve(options: argparse.Namespace, settings: Settings) -> int:
     except StoreError as error:
         return _refuse(f"CDS_DATABASE_URL: {error}")
     server.run()
+    return 0
+
+
+def _demo(options: argparse.Namespace, settings: Settings) -> int:
+    from cds_service.demo import DemoError, run
+
+    try:
+        print(run())
+    except DemoError as error:
+        return _refuse(str(error))
     return 0
 
 

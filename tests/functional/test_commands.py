@@ -181,7 +181,7 @@ def _post(url: str, body: Any) -> Any:
 def test_the_service_serves_under_gunicorn_and_stops_when_told(
     served: tuple[str, subprocess.Popen[bytes]], tmp_path: Path
 ) -> None:
-    """Started as an operator starts it, it answers hooks and feedback, logs one JSON line a request, and ends cleanly."""
+    """As an operator starts it, it answers hooks and feedback, logs one line a request, and ends cleanly."""
     base, process = served
     service = f"{base}/cds-services/lumbar-imaging-order-select"
     (card,) = _post(service, request_for(PLAIN))["cards"]
@@ -194,3 +194,19 @@ def test_the_service_serves_under_gunicorn_and_stops_when_told(
     lines = [json.loads(line) for line in log.decode().splitlines() if line.startswith("{")]
     assert [line["status"] for line in lines if line.get("service")] == [200, 200]
     assert (tmp_path / "lumbar-imaging-cds.sqlite3").exists()
+
+
+def test_the_demo_shows_a_real_card_and_stops(capsys: pytest.CaptureFixture[str]) -> None:
+    """`cds-service demo` starts the service, posts the packaged order over HTTP, and prints its card."""
+    assert main(["demo"]) == 0
+    shown = capsys.readouterr().out
+    assert "[WARNING] Lumbar MRI without contrast: usually not appropriate for acute low back pain" in shown
+    assert "Appraisal: rated usually-not-appropriate, variant [1]" in shown
+
+
+def test_the_readme_and_ci_run_the_same_test_command() -> None:
+    """The README holds one line that sets up and runs the suite, and CI runs that very line."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (line,) = [line for line in readme.splitlines() if line.startswith("python3 -m venv .venv") and "pytest" in line]
+    assert line.endswith(".venv/bin/python -m pytest -n 2")
+    assert "README.md" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
