@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
 from typing import Any
 
 from fhir.resources.R4B.condition import Condition
@@ -18,8 +16,26 @@ from fhir.resources.R4B.observation import Observation
 from fhir.resources.R4B.patient import Patient
 from fhir.resources.R4B.procedure import Procedure
 from fhir.resources.R4B.servicerequest import ServiceRequest
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
+from cds_service.fhir_elements import (
+    CODE,
+    DATE,
+    PLAIN,
+    Unreadable,
+    at_age,
+    course_of,
+    days_of,
+    end_of,
+    items,
+    parse,
+    plain_status,
+    reference_of,
+    span,
+    start_of,
+    status_code,
+    text_of,
+)
 from cds_service.prefetch import KEY_OF_TYPE, OLDER_TYPES, Delivered, Delivery, relative
 from knowledge.dates import DateSpan
 from knowledge.findings import (
@@ -40,73 +56,69 @@ from knowledge.vocabulary import read_coding
 Json = dict[str, Any]
 
 # The elements that are read of each resource. A leaf says how it is handed to the model.
-_PLAIN, _CODE, _DATE = "plain", "code", "date"
-_CODING = {"system": _CODE, "code": _CODE}
-_CODEABLE = {"coding": [_CODING], "text": _PLAIN}
-_PERIOD = {"start": _DATE, "end": _DATE}
-_QUANTITY = {"value": _PLAIN, "unit": _PLAIN, "code": _CODE}
+_CODING = {"system": CODE, "code": CODE}
+_CODEABLE = {"coding": [_CODING], "text": PLAIN}
+_PERIOD = {"start": DATE, "end": DATE}
+_QUANTITY = {"value": PLAIN, "unit": PLAIN, "code": CODE}
 _RANGE = {"low": _QUANTITY, "high": _QUANTITY}
 _BOUNDS = {"boundsDuration": _QUANTITY, "boundsRange": _RANGE, "boundsPeriod": _PERIOD}
 _DOSAGE = {"route": _CODEABLE, "timing": {"repeat": _BOUNDS}}
-_DRUG = {"medicationCodeableConcept": _CODEABLE, "status": _CODE}
+_DRUG = {"medicationCodeableConcept": _CODEABLE, "status": CODE}
 _READ: Mapping[type[BaseModel], Mapping[str, Any]] = {
-    Patient: {"birthDate": _DATE},
+    Patient: {"birthDate": DATE},
     Condition: {
         "code": _CODEABLE,
         "clinicalStatus": _CODEABLE,
         "verificationStatus": _CODEABLE,
-        "onsetDateTime": _DATE,
+        "onsetDateTime": DATE,
         "onsetPeriod": _PERIOD,
         "onsetAge": _QUANTITY,
-        "abatementDateTime": _DATE,
+        "abatementDateTime": DATE,
         "abatementPeriod": _PERIOD,
         "abatementAge": _QUANTITY,
-        "abatementString": _PLAIN,
-        "recordedDate": _DATE,
+        "abatementString": PLAIN,
+        "recordedDate": DATE,
     },
-    Procedure: {"code": _CODEABLE, "status": _CODE, "performedDateTime": _DATE, "performedPeriod": _PERIOD},
+    Procedure: {"code": _CODEABLE, "status": CODE, "performedDateTime": DATE, "performedPeriod": _PERIOD},
     MedicationRequest: {
         **_DRUG,
-        "intent": _CODE,
-        "doNotPerform": _PLAIN,
-        "authoredOn": _DATE,
+        "intent": CODE,
+        "doNotPerform": PLAIN,
+        "authoredOn": DATE,
         "dosageInstruction": [_DOSAGE],
-        "dispenseRequest": {"expectedSupplyDuration": _QUANTITY, "numberOfRepeatsAllowed": _PLAIN},
+        "dispenseRequest": {"expectedSupplyDuration": _QUANTITY, "numberOfRepeatsAllowed": PLAIN},
     },
     MedicationStatement: {
         **_DRUG,
-        "effectiveDateTime": _DATE,
+        "effectiveDateTime": DATE,
         "effectivePeriod": _PERIOD,
-        "dateAsserted": _DATE,
+        "dateAsserted": DATE,
         "dosage": [_DOSAGE],
     },
     Medication: {"code": _CODEABLE},
     Observation: {
         "code": _CODEABLE,
-        "status": _CODE,
-        "effectiveDateTime": _DATE,
+        "status": CODE,
+        "effectiveDateTime": DATE,
         "effectivePeriod": _PERIOD,
-        "effectiveInstant": _DATE,
+        "effectiveInstant": DATE,
         "valueQuantity": _QUANTITY,
         "valueCodeableConcept": _CODEABLE,
-        "valueBoolean": _PLAIN,
+        "valueBoolean": PLAIN,
         "interpretation": [_CODEABLE],
     },
     ServiceRequest: {
         "code": _CODEABLE,
-        "status": _CODE,
-        "intent": _CODE,
-        "doNotPerform": _PLAIN,
-        "authoredOn": _DATE,
+        "status": CODE,
+        "intent": CODE,
+        "doNotPerform": PLAIN,
+        "authoredOn": DATE,
     },
-    DiagnosticReport: {"code": _CODEABLE, "status": _CODE, "effectiveDateTime": _DATE, "effectivePeriod": _PERIOD},
+    DiagnosticReport: {"code": _CODEABLE, "status": CODE, "effectiveDateTime": DATE, "effectivePeriod": _PERIOD},
 }
 # Required by the models and read by us before them.
 _SUBJECT = {"reference": "Patient/read-before"}
 _HAS_SUBJECT = (Condition, Procedure, MedicationRequest, MedicationStatement, ServiceRequest)
-
-_UNREADABLE = (ValidationError, KeyError, RecursionError, TypeError, ValueError)
-_DATED = re.compile(r"(\d{4}-\d{2}-\d{2})[T ]")
 
 _NO_MEDICATION = {"draft", "cancelled", "entered-in-error", "not-taken", "intended"}
 _NO_INTENT = {"proposal", "plan", "option"}
@@ -121,27 +133,6 @@ _CERTAINTY = {
     "differential": Certainty.SUSPECTED,
     "refuted": Certainty.REFUTED,
 }
-# Days to a unit of time, by UCUM code and by the words the field writes.
-_DAYS = {"d": 1.0, "wk": 7.0, "mo": 30.4375, "a": 365.25, "h": 1 / 24, "min": 1 / 1440, "s": 1 / 86400}
-_DAY_WORDS = {
-    "day": "d",
-    "days": "d",
-    "week": "wk",
-    "weeks": "wk",
-    "month": "mo",
-    "months": "mo",
-    "year": "a",
-    "years": "a",
-}
-
-
-class Unreadable(Exception):
-    """An entry that cannot be read; the message says why, without its content."""
-
-    def __init__(self, why: str, *, uncoded: bool = False) -> None:
-        super().__init__(why)
-        self.why = why
-        self.uncoded = uncoded
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,7 +267,7 @@ class ChartReader:
         for resource in part.resources if part else []:
             if resource.get("resourceType") == "Patient" and self._is_the_patient(resource):
                 try:
-                    patient, _ = parse(Patient, resource)
+                    patient, _ = _parse(Patient, resource)
                 except Unreadable:
                     continue
                 if patient.birthDate is not None:
@@ -307,7 +298,7 @@ class ChartReader:
     # -- resources -------------------------------------------------------------------------------
 
     def condition(self, resource: Json, reference: str) -> Entry | None:
-        verification = _status_code(resource, "verificationStatus")
+        verification = status_code(resource, "verificationStatus")
         if verification == "entered-in-error":
             return None
         try:
@@ -318,13 +309,19 @@ class ChartReader:
             raise
         if codings is None:
             return None
-        clinical = _status_code(resource, "clinicalStatus")
+        clinical = status_code(resource, "clinicalStatus")
         if clinical == "" or (verification is not None and verification not in _CERTAINTY):
             raise Unreadable("its status cannot be read")
-        condition, _ = parse(Condition, _with_modern_names(resource), needed=("code", "clinicalStatus"))
-        onset = span(condition.onsetDateTime) or _start(condition.onsetPeriod) or self._at_age(condition.onsetAge)
+        condition, _ = _parse(Condition, _with_modern_names(resource), needed=("code", "clinicalStatus"))
+        onset = (
+            span(condition.onsetDateTime)
+            or start_of(condition.onsetPeriod)
+            or at_age(condition.onsetAge, self.birth_date)
+        )
         over = (
-            span(condition.abatementDateTime) or _end(condition.abatementPeriod) or self._at_age(condition.abatementAge)
+            span(condition.abatementDateTime)
+            or end_of(condition.abatementPeriod)
+            or at_age(condition.abatementAge, self.birth_date)
         )
         abated = condition.abatementString is not None or resource.get("abatementBoolean") is True
         return Entry(
@@ -340,63 +337,63 @@ class ChartReader:
         )
 
     def procedure(self, resource: Json, reference: str) -> Entry | None:
-        status = _plain_status(resource)
+        status = plain_status(resource)
         if status not in ("completed", "in-progress"):
             return None
         codings = self._coded_or_imaging(resource)
         if codings is None:
             return None
-        procedure, _ = parse(Procedure, resource, needed=("code", "status"))
+        procedure, _ = _parse(Procedure, resource, needed=("code", "status"))
         return Entry(
             reference=reference,
             kind=Kind.PROCEDURE,
             codings=codings,
             text=text_of(resource.get("code")),
-            start=span(procedure.performedDateTime) or _start(procedure.performedPeriod),
+            start=span(procedure.performedDateTime) or start_of(procedure.performedPeriod),
             underway=status == "in-progress",
         )
 
     def medication_request(self, resource: Json, reference: str) -> Entry | None:
-        status = _plain_status(resource)
+        status = plain_status(resource)
         if status in _NO_MEDICATION or resource.get("intent") in _NO_INTENT or resource.get("doNotPerform") is True:
             return None
         codings = self._coded(resource, self._drug(resource))
         if codings is None:
             return None
-        request, dropped = parse(MedicationRequest, _with_placeholder_drug(resource), needed=("status",))
+        request, dropped = _parse(MedicationRequest, _with_placeholder_drug(resource), needed=("status",))
         start = span(request.authoredOn)
         supply = request.dispenseRequest
-        course = self._course(request.dosageInstruction, dropped)
+        course = course_of(request.dosageInstruction, dropped)
         if course == Course() and supply is not None and supply.expectedSupplyDuration is not None:
-            days = _days(supply.expectedSupplyDuration)
+            days = days_of(supply.expectedSupplyDuration)
             if days is not None:
-                total = int(days * (1 + (supply.numberOfRepeatsAllowed or 0)))
+                total = min(int(days * (1 + (supply.numberOfRepeatsAllowed or 0))), LONGEST_COURSE)
                 course = Course(total, total)
         return self._medication(resource, reference, codings, status, start, None, course, request.dosageInstruction)
 
     def medication_statement(self, resource: Json, reference: str) -> Entry | None:
-        status = _plain_status(resource)
+        status = plain_status(resource)
         if status in _NO_MEDICATION:
             return None
         codings = self._coded(resource, self._drug(resource))
         if codings is None:
             return None
-        statement, dropped = parse(MedicationStatement, _with_placeholder_drug(resource), needed=("status",))
+        statement, dropped = _parse(MedicationStatement, _with_placeholder_drug(resource), needed=("status",))
         period = statement.effectivePeriod
-        start = span(statement.effectiveDateTime) or _start(period)
-        course = self._course(statement.dosage, dropped)
+        start = span(statement.effectiveDateTime) or start_of(period)
+        course = course_of(statement.dosage, dropped)
         if course == Course() and period is not None and period.end is not None:
-            course = Course(end=_end(period))
+            course = Course(end=end_of(period))
         recorded = span(statement.dateAsserted)
         return self._medication(resource, reference, codings, status, start, recorded, course, statement.dosage)
 
     def observation(self, resource: Json, reference: str) -> Entry | None:
-        if _plain_status(resource) not in _OBSERVED:
+        if plain_status(resource) not in _OBSERVED:
             return None
         codings = self._coded(resource, resource.get("code"))
         if codings is None or resource.get("dataAbsentReason"):
             return None
-        observed, dropped = parse(Observation, resource, needed=("code", "status"))
+        observed, dropped = _parse(Observation, resource, needed=("code", "status"))
         if any(name.startswith("value") for name in dropped):
             raise Unreadable("its value cannot be read")
         quantity = observed.valueQuantity
@@ -406,7 +403,7 @@ class ChartReader:
             codings=codings,
             text=text_of(resource.get("code")),
             start=span(observed.effectiveDateTime)
-            or _start(observed.effectivePeriod)
+            or start_of(observed.effectivePeriod)
             or span(observed.effectiveInstant),
             measurement=Measurement(
                 number=float(quantity.value) if quantity is not None and quantity.value is not None else None,
@@ -418,28 +415,28 @@ class ChartReader:
         )
 
     def referral(self, resource: Json, reference: str) -> Entry | None:
-        status = _plain_status(resource)
+        status = plain_status(resource)
         if status not in _REFERRED or resource.get("doNotPerform") is True:
             return None
         codings = self._coded(resource, resource.get("code"))
         if codings is None:
             return None
-        request, _ = parse(ServiceRequest, {"intent": "order", **resource}, needed=("code", "status"))
+        request, _ = _parse(ServiceRequest, {"intent": "order", **resource}, needed=("code", "status"))
         return Entry(reference, Kind.REFERRAL, codings, text_of(resource.get("code")), start=span(request.authoredOn))
 
     def report(self, resource: Json, reference: str) -> Entry | None:
-        if _plain_status(resource) not in _REPORTED:
+        if plain_status(resource) not in _REPORTED:
             return None
         codings = self._coded_or_imaging(resource)
         if codings is None or self.orders.resolve(codings) is None:
             return None
-        report, _ = parse(DiagnosticReport, resource, needed=("code", "status"))
+        report, _ = _parse(DiagnosticReport, resource, needed=("code", "status"))
         return Entry(
             reference,
             Kind.IMAGING,
             codings,
             text_of(resource.get("code")),
-            start=span(report.effectiveDateTime) or _start(report.effectivePeriod),
+            start=span(report.effectiveDateTime) or start_of(report.effectivePeriod),
         )
 
     # -- parts of resources ----------------------------------------------------------------------
@@ -497,63 +494,13 @@ class ChartReader:
 
     def _indications(self, resource: Json) -> tuple[Coding, ...]:
         found: list[Coding] = []
-        for concept in _list(resource.get("reasonCode")):
+        for concept in items(resource.get("reasonCode")):
             found += self.codings(concept)
-        for each in _list(resource.get("reasonReference")):
+        for each in items(resource.get("reasonReference")):
             target = self.delivered.resolve(each.get("reference"), within=resource) if isinstance(each, dict) else None
             if target is not None:
                 found += self.codings(target.get("code"))
         return tuple(dict.fromkeys(found))
-
-    def _course(self, dosages: list[Any] | None, dropped: frozenset[str]) -> Course:
-        """The length the dosage states; several instructions may follow one another or run together."""
-        if dropped & {"dosageInstruction", "dosage"}:
-            return Course()
-        lengths: list[tuple[int, int]] = []
-        ends: list[DateSpan] = []
-        for dosage in dosages or []:
-            repeat = dosage.timing.repeat if dosage.timing is not None else None
-            if repeat is None:
-                continue
-            if repeat.boundsDuration is not None and (days := _days(repeat.boundsDuration)) is not None:
-                lengths.append((int(days), int(days)))
-            elif repeat.boundsRange is not None:
-                low, high = repeat.boundsRange.low, repeat.boundsRange.high
-                shortest, longest = (_days(each) if each is not None else None for each in (low, high))
-                if longest is not None:
-                    lengths.append((int(shortest or 0), int(longest)))
-            elif repeat.boundsPeriod is not None and (end := _end(repeat.boundsPeriod)) is not None:
-                start = _start(repeat.boundsPeriod)
-                if start is not None and start.is_day and end.is_day:
-                    days_taken = (end.earliest - start.earliest).days + 1
-                    lengths.append((days_taken, days_taken))
-                else:
-                    ends.append(end)
-        if lengths:
-            return Course(max(short for short, _ in lengths), sum(long for _, long in lengths))
-        return Course(end=max(ends)) if ends else Course()
-
-    def _at_age(self, age: Any) -> DateSpan | None:
-        """The days on which the patient had the age, by the birth date."""
-        if age is None or age.value is None or self.birth_date is None:
-            return None
-        unit = _unit(age)
-        if unit is None:
-            return None
-        begin = float(age.value) * _DAYS[unit]
-        try:
-            if unit == "a":
-                years = int(age.value)
-                return DateSpan(
-                    _years_after(self.birth_date.earliest, years),
-                    _years_after(self.birth_date.latest, years + 1) - timedelta(days=1),
-                )
-            return DateSpan(
-                self.birth_date.earliest + timedelta(days=int(begin)),
-                self.birth_date.latest + timedelta(days=int(begin + _DAYS[unit])),
-            )
-        except (OverflowError, ValueError):
-            return None
 
 
 _READERS: Mapping[str, Callable[[ChartReader, Json, str], Entry | None]] = {
@@ -567,86 +514,16 @@ _READERS: Mapping[str, Callable[[ChartReader, Json, str], Entry | None]] = {
 }
 
 
+def _parse(model: Any, resource: Json, needed: tuple[str, ...] = ()) -> tuple[Any, frozenset[str]]:
+    """A resource through its model, by the elements that are read of it."""
+    given = {"subject": _SUBJECT} if model in _HAS_SUBJECT else {}
+    return parse(model, _READ[model], resource, needed, given)
+
+
 def read_order(resource: Json) -> DateSpan | None:
     """When an order was authored; raises Unreadable where its code or status is malformed."""
-    order, _ = parse(ServiceRequest, {"intent": "order", **resource}, needed=("code", "status"))
+    order, _ = _parse(ServiceRequest, {"intent": "order", **resource}, needed=("code", "status"))
     return span(order.authoredOn)
-
-
-def parse(model: Any, resource: Json, needed: tuple[str, ...] = ()) -> tuple[Any, frozenset[str]]:
-    """The elements we read of a resource, as the FHIR model reads them, and the names of those that it refuses.
-
-    A bad item of a list is left out alone, any other bad element as a whole. Raises Unreadable when one of
-    ``needed`` is bad, or when nothing helps.
-    """
-    data = _pruned(resource, _READ[model])
-    data["resourceType"] = model.get_resource_type()
-    if model in _HAS_SUBJECT:
-        data["subject"] = _SUBJECT
-    dropped: set[str] = set()
-    for _ in range(_MOST_REPAIRS):
-        try:
-            return model.model_validate(data), frozenset(dropped)
-        except ValidationError as error:
-            for place in {tuple(each["loc"]) for each in error.errors(include_input=False, include_url=False)}:
-                _leave_out(data, place, dropped)
-            if dropped & set(needed) and not all(name in data for name in dropped & set(needed)):
-                break
-        except _UNREADABLE:
-            break
-    raise Unreadable("malformed beyond what can be read")
-
-
-_MOST_REPAIRS = 5
-
-
-def _leave_out(data: Json, place: tuple[Any, ...], dropped: set[str]) -> None:
-    """Take out the innermost list item that holds the bad place, else the whole element."""
-    dropped.add(str(place[0]) if place else "")
-    for depth in range(len(place) - 1, 0, -1):
-        if isinstance(place[depth], int):
-            parent: Any = data
-            for step in place[:depth]:
-                parent = parent[step] if _has(parent, step) else None
-            if isinstance(parent, list) and place[depth] < len(parent):
-                # Emptied in place: the other indices of the same report stay right.
-                parent[place[depth]] = {}
-                return
-    if place:
-        data.pop(place[0], None)
-
-
-def _has(parent: Any, step: Any) -> bool:
-    return (isinstance(parent, dict) and step in parent) or (
-        isinstance(parent, list) and isinstance(step, int) and step < len(parent)
-    )
-
-
-def _pruned(value: Any, read: Any) -> Any:
-    """A copy with only the elements that are read; what has an unexpected shape is left for the model to refuse."""
-    if isinstance(read, str):
-        return _leaf(value, read)
-    if isinstance(read, list):
-        if not isinstance(value, list):
-            return value
-        return [_pruned(each, read[0]) for each in value if each not in (None, {}, "")]
-    if not isinstance(value, dict):
-        return value
-    if value.get("modifierExtension"):
-        return {"modifierExtension": "refused: it may change the meaning"}
-    found = {name: _pruned(value[name], inner) for name, inner in read.items() if value.get(name) not in (None, "")}
-    return {name: each for name, each in found.items() if each not in ({}, [])}
-
-
-def _leaf(value: Any, read: str) -> Any:
-    if read == _DATE and not isinstance(value, str):
-        return ""  # a number would be read as seconds since 1970: let the model refuse it
-    if isinstance(value, str):
-        if read == _DATE and (match := _DATED.match(value)):
-            return match[1]  # the date as written, whatever its time and zone
-        if read == _CODE:
-            return value.strip()
-    return value
 
 
 def _with_modern_names(resource: Json) -> Json:
@@ -665,28 +542,6 @@ def _with_placeholder_drug(resource: Json) -> Json:
     return {"intent": "order", **rest, "medicationCodeableConcept": {"text": "read before"}}
 
 
-def _status_code(resource: Json, name: str) -> str | None:
-    """The code of a status, a CodeableConcept or (older) a string; None when absent, empty when unreadable."""
-    status = resource.get(name)
-    if status is None:
-        return None
-    if isinstance(status, str):
-        return status.strip().lower()
-    codes = [
-        each["code"].strip().lower()
-        for each in _list(status.get("coding") if isinstance(status, dict) else None)
-        if isinstance(each, dict) and isinstance(each.get("code"), str)
-    ]
-    return codes[0] if codes else ""
-
-
-def _plain_status(resource: Json) -> str:
-    status = resource.get("status")
-    if not isinstance(status, str) or not status.strip():
-        raise Unreadable("its status cannot be read")
-    return status.strip()
-
-
 def _interpretations(observed: Any) -> tuple[str, ...]:
     return tuple(
         coding.code
@@ -694,61 +549,3 @@ def _interpretations(observed: Any) -> tuple[str, ...]:
         for coding in concept.coding or []
         if coding.code is not None
     )
-
-
-def reference_of(resource: Json, otherwise: str) -> str:
-    kind, identity = resource.get("resourceType"), resource.get("id")
-    return f"{kind}/{identity}" if isinstance(identity, str) and identity else otherwise
-
-
-def text_of(concept: Any) -> str:
-    """What a person reads in a CodeableConcept: its text, else the first display."""
-    if not isinstance(concept, dict):
-        return ""
-    displays = [each.get("display") for each in _list(concept.get("coding")) if isinstance(each, dict)]
-    shown = [each for each in (concept.get("text"), *displays) if isinstance(each, str) and each.strip()]
-    return shown[0].strip() if shown else ""
-
-
-def span(value: Any) -> DateSpan | None:
-    """The days a date of a model stands for."""
-    if value is None:
-        return None
-    if isinstance(value, date):
-        return DateSpan.on(date(value.year, value.month, value.day))
-    try:
-        return DateSpan.parse(str(value)[:10])
-    except ValueError:
-        return None
-
-
-def _start(period: Any) -> DateSpan | None:
-    return span(period.start) if period is not None else None
-
-
-def _end(period: Any) -> DateSpan | None:
-    return span(period.end) if period is not None else None
-
-
-def _unit(quantity: Any) -> str | None:
-    for written in (quantity.code, quantity.unit):
-        unit = _DAY_WORDS.get(str(written).lower(), written)
-        if unit in _DAYS:
-            return str(unit)
-    return None
-
-
-def _days(quantity: Any) -> float | None:
-    unit = _unit(quantity)
-    return float(quantity.value) * _DAYS[unit] if unit is not None and quantity.value is not None else None
-
-
-def _years_after(day: date, years: int) -> date:
-    try:
-        return day.replace(year=day.year + years)
-    except ValueError:
-        return date(day.year + years, 3, 1)
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from cds_service.chart import ChartReader, Unreadable, read_order, reference_of, text_of
+from cds_service.chart import ChartReader, read_order
 from cds_service.envelope import Draft, HookRequest
+from cds_service.fhir_elements import Unreadable, items, reference_of, text_of
 from cds_service.prefetch import Delivered, relative
 from knowledge.appraisal import NotJudged, NotJudgedReason
 from knowledge.findings import Coding, Entry, Kind, OrderedProcedure
@@ -115,7 +116,7 @@ def _order_codings(reader: ChartReader, resource: Json) -> tuple[Coding, ...]:
     code = resource.get("code")
     found = list(reader.codings(code))
     for holder in (resource, code):
-        for extension in _list(holder.get("extension")) if isinstance(holder, dict) else []:
+        for extension in items(holder.get("extension")) if isinstance(holder, dict) else []:
             if isinstance(extension, dict) and _BILLING in str(extension.get("url")):
                 found += _codings_within(reader, extension)
     return tuple(dict.fromkeys(found))
@@ -127,7 +128,7 @@ def _codings_within(reader: ChartReader, value: Any, depth: int = 0) -> Iterator
     if isinstance(value.get("valueCoding"), dict):
         yield from reader.codings({"coding": [value["valueCoding"]]})
     yield from reader.codings(value.get("valueCodeableConcept"))
-    for inner in _list(value.get("extension")):
+    for inner in items(value.get("extension")):
         yield from _codings_within(reader, inner, depth + 1)
 
 
@@ -168,7 +169,7 @@ def _reasons(reader: ChartReader, resource: Json) -> tuple[list[Entry], list[str
     """The reasons of an order, and the places of those that could not be read."""
     reasons: list[Entry] = []
     unread: list[str] = []
-    for number, concept in enumerate(_list(resource.get("reasonCode"))):
+    for number, concept in enumerate(items(resource.get("reasonCode"))):
         place = f"order.reasonCode[{number}]"
         codings = reader.codings(concept)
         if codings:
@@ -176,7 +177,7 @@ def _reasons(reader: ChartReader, resource: Json) -> tuple[list[Entry], list[str
         elif concept not in (None, {}):
             unread.append(place)
     for name in ("reasonReference", "supportingInfo"):
-        for number, each in enumerate(_list(resource.get(name))):
+        for number, each in enumerate(items(resource.get(name))):
             reference = each.get("reference") if isinstance(each, dict) else None
             _read_reference(reader, resource, reference, f"order.{name}[{number}]", name, reasons, unread)
     return reasons, unread
@@ -207,7 +208,3 @@ def _read_reference(
     if entry is not None:
         # A contained Condition without a date of its own is dated as of the order, as a reasonCode is.
         reasons.append(replace(entry, is_reason=True, on_order=contained and entry.date is None))
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []

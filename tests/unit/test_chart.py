@@ -241,6 +241,17 @@ def _medication(knowledge: Knowledge, **changes: Any) -> Chart:
             {"dispenseRequest": {"expectedSupplyDuration": {"value": 1, "code": "mo"}, "numberOfRepeatsAllowed": 2}},
             Course(91, 91),
         ),
+        ({"dispenseRequest": {"expectedSupplyDuration": {"value": 1e308, "code": "a"}}}, Course()),
+        ({"dispenseRequest": {"expectedSupplyDuration": {"value": -5, "code": "d"}}}, Course()),
+        (
+            {
+                "dispenseRequest": {
+                    "expectedSupplyDuration": {"value": 30, "code": "d"},
+                    "numberOfRepeatsAllowed": 10**9,
+                }
+            },
+            Course(36525, 36525),
+        ),
         ({"dispenseRequest": {"validityPeriod": {"start": "2026-01-01", "end": "2027-01-01"}}}, Course()),
         (
             {

@@ -1,0 +1,256 @@
+"""The elements of a resource that are read: pruned for the model, repaired by leaving out, turned to values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import date, timedelta
+from typing import Any
+
+from pydantic import ValidationError
+
+from knowledge.dates import DateSpan
+from knowledge.findings import Course
+
+Json = dict[str, Any]
+
+# How a leaf is handed to a model.
+PLAIN, CODE, DATE = "plain", "code", "date"
+
+# A hundred years in days: a longer duration is a slip of the pen.
+LONGEST_COURSE = 36_525
+
+_UNREADABLE = (ValidationError, KeyError, RecursionError, TypeError, ValueError)
+_DATED = re.compile(r"(\d{4}-\d{2}-\d{2})[T ]")
+# Days to a unit of time, by UCUM code and by the words the field writes.
+DAYS = {"d": 1.0, "wk": 7.0, "mo": 30.4375, "a": 365.25, "h": 1 / 24, "min": 1 / 1440, "s": 1 / 86400}
+_DAY_WORDS = {
+    "day": "d",
+    "days": "d",
+    "week": "wk",
+    "weeks": "wk",
+    "month": "mo",
+    "months": "mo",
+    "year": "a",
+    "years": "a",
+}
+
+
+class Unreadable(Exception):
+    """An entry that cannot be read; the message says why, without its content."""
+
+    def __init__(self, why: str, *, uncoded: bool = False) -> None:
+        super().__init__(why)
+        self.why = why
+        self.uncoded = uncoded
+
+
+def parse(
+    model: Any, read: Mapping[str, Any], resource: Json, needed: tuple[str, ...], given: Json
+) -> tuple[Any, frozenset[str]]:
+    """The elements in ``read`` of a resource, as the FHIR model reads them, and the names of those that it refuses.
+
+    ``given`` are elements that the model requires and that were read before. A bad item of a list is left out
+    alone, any other bad element as a whole. Raises Unreadable when one of ``needed`` is bad, or when nothing helps.
+    """
+    data = {**_pruned(resource, read), **given, "resourceType": model.get_resource_type()}
+    dropped: set[str] = set()
+    for _ in range(_MOST_REPAIRS):
+        try:
+            return model.model_validate(data), frozenset(dropped)
+        except ValidationError as error:
+            for place in {tuple(each["loc"]) for each in error.errors(include_input=False, include_url=False)}:
+                _leave_out(data, place, dropped)
+            if any(name not in data for name in dropped & set(needed)):
+                break
+        except _UNREADABLE:
+            break
+    raise Unreadable("malformed beyond what can be read")
+
+
+_MOST_REPAIRS = 5
+
+
+def _leave_out(data: Json, place: tuple[Any, ...], dropped: set[str]) -> None:
+    """Take out the innermost list item that holds the bad place, else the whole element."""
+    dropped.add(str(place[0]) if place else "")
+    for depth in range(len(place) - 1, 0, -1):
+        if isinstance(place[depth], int):
+            parent: Any = data
+            for step in place[:depth]:
+                parent = parent[step] if _has(parent, step) else None
+            if isinstance(parent, list) and place[depth] < len(parent):
+                # Emptied in place: the other indices of the same report stay right.
+                parent[place[depth]] = {}
+                return
+    if place:
+        data.pop(place[0], None)
+
+
+def _has(parent: Any, step: Any) -> bool:
+    return (isinstance(parent, dict) and step in parent) or (
+        isinstance(parent, list) and isinstance(step, int) and step < len(parent)
+    )
+
+
+def _pruned(value: Any, read: Any) -> Any:
+    """A copy with only the elements that are read; what has an unexpected shape is left for the model to refuse."""
+    if isinstance(read, str):
+        return _leaf(value, read)
+    if isinstance(read, list):
+        if not isinstance(value, list):
+            return value
+        return [_pruned(each, read[0]) for each in value if each not in (None, {}, "")]
+    if not isinstance(value, dict):
+        return value
+    if value.get("modifierExtension"):
+        return {"modifierExtension": "refused: it may change the meaning"}
+    found = {name: _pruned(value[name], inner) for name, inner in read.items() if value.get(name) not in (None, "")}
+    return {name: each for name, each in found.items() if each not in ({}, [])}
+
+
+def _leaf(value: Any, read: str) -> Any:
+    if read == DATE and not isinstance(value, str):
+        return ""  # a number would be read as seconds since 1970: let the model refuse it
+    if isinstance(value, str):
+        if read == DATE and (match := _DATED.match(value)):
+            return match[1]  # the date as written, whatever its time and zone
+        if read == CODE:
+            return value.strip()
+    return value
+
+
+def status_code(resource: Json, name: str) -> str | None:
+    """The code of a status, a CodeableConcept or (older) a string; None when absent, empty when unreadable."""
+    status = resource.get(name)
+    if status is None:
+        return None
+    if isinstance(status, str):
+        return status.strip().lower()
+    codes = [
+        each["code"].strip().lower()
+        for each in items(status.get("coding") if isinstance(status, dict) else None)
+        if isinstance(each, dict) and isinstance(each.get("code"), str)
+    ]
+    return codes[0] if codes else ""
+
+
+def plain_status(resource: Json) -> str:
+    status = resource.get("status")
+    if not isinstance(status, str) or not status.strip():
+        raise Unreadable("its status cannot be read")
+    return status.strip()
+
+
+def reference_of(resource: Json, otherwise: str) -> str:
+    kind, identity = resource.get("resourceType"), resource.get("id")
+    return f"{kind}/{identity}" if isinstance(identity, str) and identity else otherwise
+
+
+def text_of(concept: Any) -> str:
+    """What a person reads in a CodeableConcept: its text, else the first display."""
+    if not isinstance(concept, dict):
+        return ""
+    displays = [each.get("display") for each in items(concept.get("coding")) if isinstance(each, dict)]
+    shown = [each for each in (concept.get("text"), *displays) if isinstance(each, str) and each.strip()]
+    return shown[0].strip() if shown else ""
+
+
+def span(value: Any) -> DateSpan | None:
+    """The days a date of a model stands for."""
+    if value is None:
+        return None
+    if isinstance(value, date):
+        return DateSpan.on(date(value.year, value.month, value.day))
+    try:
+        return DateSpan.parse(str(value)[:10])
+    except ValueError:
+        return None
+
+
+def start_of(period: Any) -> DateSpan | None:
+    return span(period.start) if period is not None else None
+
+
+def end_of(period: Any) -> DateSpan | None:
+    return span(period.end) if period is not None else None
+
+
+def unit_of(quantity: Any) -> str | None:
+    for written in (quantity.code, quantity.unit):
+        unit = _DAY_WORDS.get(str(written).lower(), written)
+        if unit in DAYS:
+            return str(unit)
+    return None
+
+
+def days_of(quantity: Any) -> float | None:
+    """A duration in days; None without a unit of time, or where no course could last that long."""
+    unit = unit_of(quantity)
+    if unit is None or quantity.value is None:
+        return None
+    days = float(quantity.value) * DAYS[unit]
+    return days if 0 <= days <= LONGEST_COURSE else None
+
+
+def years_after(day: date, years: int) -> date:
+    try:
+        return day.replace(year=day.year + years)
+    except ValueError:
+        return date(day.year + years, 3, 1)
+
+
+def items(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def course_of(dosages: list[Any] | None, dropped: frozenset[str]) -> Course:
+    """The length the dosage states; several instructions may follow one another or run together."""
+    if dropped & {"dosageInstruction", "dosage"}:
+        return Course()
+    lengths: list[tuple[int, int]] = []
+    ends: list[DateSpan] = []
+    for dosage in dosages or []:
+        repeat = dosage.timing.repeat if dosage.timing is not None else None
+        if repeat is None:
+            continue
+        if repeat.boundsDuration is not None and (days := days_of(repeat.boundsDuration)) is not None:
+            lengths.append((int(days), int(days)))
+        elif repeat.boundsRange is not None:
+            low, high = repeat.boundsRange.low, repeat.boundsRange.high
+            shortest, longest = (days_of(each) if each is not None else None for each in (low, high))
+            if longest is not None:
+                lengths.append((int(shortest or 0), int(longest)))
+        elif repeat.boundsPeriod is not None and (end := end_of(repeat.boundsPeriod)) is not None:
+            start = start_of(repeat.boundsPeriod)
+            if start is not None and start.is_day and end.is_day:
+                days_taken = (end.earliest - start.earliest).days + 1
+                lengths.append((days_taken, days_taken))
+            else:
+                ends.append(end)
+    if lengths:
+        return Course(max(short for short, _ in lengths), sum(long for _, long in lengths))
+    return Course(end=max(ends)) if ends else Course()
+
+
+def at_age(age: Any, birth_date: DateSpan | None) -> DateSpan | None:
+    """The days on which the patient had the age, by the birth date."""
+    if age is None or age.value is None or birth_date is None:
+        return None
+    unit = unit_of(age)
+    if unit is None:
+        return None
+    begin = float(age.value) * DAYS[unit]
+    try:
+        if unit == "a":
+            years = int(age.value)
+            return DateSpan(
+                years_after(birth_date.earliest, years),
+                years_after(birth_date.latest, years + 1) - timedelta(days=1),
+            )
+        return DateSpan(
+            birth_date.earliest + timedelta(days=int(begin)),
+            birth_date.latest + timedelta(days=int(begin + DAYS[unit])),
+        )
+    except (OverflowError, ValueError):
+        return None
