@@ -21,6 +21,7 @@ from pydantic import BaseModel
 from cds_service.fhir_elements import (
     CODE,
     DATE,
+    LONGEST_COURSE,
     PLAIN,
     Unreadable,
     at_age,
