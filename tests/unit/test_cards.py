@@ -18,7 +18,7 @@ from cds_service.settings import Settings
 from knowledge.findings import Coding
 from knowledge.loading import Knowledge
 from knowledge.vocabulary import ICD_10_CM
-from tests.cases_as_fhir import AS_OF, request_for, rulings
+from tests.cases_as_fhir import AS_OF, KEYS, request_for, rulings
 from tests.gallery import GALLERY, render
 
 Json = dict[str, Any]
@@ -193,18 +193,8 @@ def test_optional_cards_name_a_better_study_and_ask_for_the_contrast(knowledge: 
 
 def test_a_site_that_rates_on_the_order_alone_says_that_the_chart_was_not_seen(knowledge: Knowledge) -> None:
     """Undelivered data count as empty by the site's word, and the card says so."""
-    keys = [
-        "patient",
-        "conditions",
-        "medications",
-        "procedures",
-        "observations",
-        "bone-density",
-        "referrals",
-        "imaging",
-    ]
     alone = Settings(rate_on_order_alone=True)
-    card = _card(knowledge, {"code": "CPT 72148"}, alone, not_delivered=keys)
+    card = _card(knowledge, {"code": "CPT 72148"}, alone, not_delivered=list(KEYS))
     assert card.indicator is Indicator.WARNING
     assert "The chart was not seen" in card.detail
     assert "Searched and not found" not in card.detail
