@@ -104,7 +104,7 @@ def _said(case: Case, onset: Onset | None) -> dict[str, Evidence]:
 
 
 def _most_recent(conditions: list[Entry]) -> Entry | None:
-    return max(conditions, key=lambda entry: entry.date.latest if entry.date else date.min, default=None)
+    return max(conditions, key=lambda entry: entry.date.earliest if entry.date else date.min, default=None)
 
 
 def _indication(concept: Concept) -> ConceptReading:
@@ -155,7 +155,7 @@ def read_medications(
     for entry in case.of_kind(Kind.MEDICATION):
         strength = case.vocabulary.strength(entry.codings, value_set)
         taken = _taken(entry, case.last_day(concept))
-        if strength is None or (taken is None and entry.date is not None):
+        if strength is None or (taken is None and entry.date is not None) or case.vocabulary.is_local(entry.codings):
             continue
         label = _drug_label(case, entry, value_set)
         if reading.window is None or _is_active(entry):
@@ -219,6 +219,7 @@ def read_steroid_courses(
     certain: list[tuple[date, date]] = []
     possible: list[tuple[date, date]] = []
     courses: list[tuple[Entry, str]] = []
+    most = 0
     for entry in case.of_kind(Kind.MEDICATION):
         systemic = _systemic(case, entry, reading)
         taken = _taken(entry, case.last_day(concept))
@@ -235,12 +236,15 @@ def read_steroid_courses(
             continue
         courses.append((entry, label))
         possible.append((max(taken.most_first, first), taken.most_last))
+        # A coarse date widens where a course may lie, not how long it is.
+        longest = entry.prescription.course.longest if entry.prescription is not None else None
+        most += longest if longest is not None else _union_days(possible[-1:])
         if systemic is Strength.INCLUDED and taken.least_first <= taken.least_last and taken.least_last >= first:
             certain.append((max(taken.least_first, first), taken.least_last))
     if _union_days(certain) >= reading.limit.number:
         for entry, label in courses:
             found.add(entry, label, Strength.INCLUDED)
-    elif _union_days(possible) >= reading.limit.number:
+    elif min(_union_days(possible), most) >= reading.limit.number:
         for entry, label in courses:
             found.leave_open(entry, label, "length or route uncertain")
 
@@ -252,7 +256,7 @@ def _systemic(case: Case, entry: Entry, reading: ConceptReading) -> Strength | N
     assert entry.prescription is not None
     listed = case.vocabulary.strength(entry.codings, sure)
     other = case.vocabulary.strength(entry.codings, needs_route)
-    if listed is None and other is None:
+    if (listed is None and other is None) or case.vocabulary.is_local(entry.codings):
         return None
     forms = {made.form for coding in entry.codings if (made := case.vocabulary.ingredient(coding))}
     if entry.prescription.routes:

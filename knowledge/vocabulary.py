@@ -144,7 +144,7 @@ class Vocabulary:
         """The value sets that hold the code, each with its strength; excluded codes are in none.
 
         In ICD-10-CM the longest code of a value set that the given one equals or lies below decides.
-        A drug product is also in the sets of its ingredient, unless its form is local.
+        A drug product is also in the sets of its ingredient; `is_local` says whether it stays where it is put.
         """
         known = self._remembered.get(coding)
         if known is None:
@@ -159,6 +159,11 @@ class Vocabulary:
 
     def ingredient(self, coding: Coding) -> Ingredient | None:
         return self.ingredients.get(coding)
+
+    def is_local(self, codings: Iterable[Coding]) -> bool:
+        """Whether a drug is a product that does not act on the whole body."""
+        forms = {made.form for coding in codings if (made := self.ingredients.get(coding))}
+        return forms == {Form.LOCAL}
 
     def strength(self, codings: Iterable[Coding], *value_sets: ValueSetId) -> Strength | None:
         """The best strength with which any of the codes is in any of the value sets."""
@@ -184,7 +189,7 @@ class Vocabulary:
                 for value_set, strength in self._branches.get(coding.code[:length], {}).items():
                     found.setdefault(value_set, strength)
         ingredient = self.ingredients.get(coding)
-        if ingredient is not None and ingredient.form is not Form.LOCAL:
+        if ingredient is not None:
             for value_set, strength in self._members.get(ingredient.coding, {}).items():
                 found.setdefault(value_set, strength)
         return {value_set: strength for value_set, strength in found.items() if strength is not None} or _NOTHING

@@ -123,10 +123,11 @@ def test_the_longest_code_of_a_value_set_decides(knowledge: Knowledge) -> None:
 
 
 def test_a_product_is_in_the_sets_of_its_ingredient(knowledge: Knowledge) -> None:
-    """A tacrolimus capsule is an immunosuppressant by its ingredient; the dental paste is nothing."""
+    """A tacrolimus capsule is an immunosuppressant by its ingredient; the dental paste is a local product."""
     look = knowledge.vocabulary.matches
     assert look(Coding(RXNORM, "198377")) == {"immunosuppressant": Strength.INCLUDED}
-    assert look(Coding(RXNORM, "1085728")) == {}
+    assert knowledge.vocabulary.is_local([Coding(RXNORM, "1085728")])
+    assert not knowledge.vocabulary.is_local([Coding(RXNORM, "198377")])
 
 
 def test_sequelae_and_branches_are_told_by_the_code() -> None:
