@@ -142,7 +142,8 @@ def _codings(codes: tuple[CodedText, ...], order: Mapping[str, Any]) -> list[dic
     """The codes of a study in the systems the order uses, else in all we have."""
     code = order.get("code")
     sent = code.get("coding") if isinstance(code, dict) else None
-    systems = {each.get("system") for each in sent if isinstance(each, dict)} if isinstance(sent, list) else set()
+    listed = sent if isinstance(sent, list) else []
+    systems = [each.get("system") for each in listed if isinstance(each, dict)]
     chosen = [each for each in codes if each.coding.system in systems] or list(codes)
     return [{"system": each.coding.system, "code": each.coding.code, "display": each.display} for each in chosen]
 

@@ -36,6 +36,7 @@ from cds_service.fhir_elements import (
     start_of,
     status_code,
     text_of,
+    word,
 )
 from cds_service.prefetch import KEY_OF_TYPE, OLDER_TYPES, Delivered, Delivery, relative
 from knowledge.dates import DateSpan
@@ -210,9 +211,11 @@ class ChartReader:
         entries: list[Entry] = []
         gaps: list[Gap] = []
         for number, resource in enumerate(part.resources):
-            kind = resource.get("resourceType")
+            kind = word(resource, "resourceType")
             reference = reference_of(resource, f"{part.key.value}[{number}]")
-            if kind in OLDER_TYPES:
+            if not kind:
+                gaps.append(Gap(reference, "a resource without a type", part.key))
+            elif kind in OLDER_TYPES:
                 gaps.append(Gap(reference, "a resource of an older FHIR version", OLDER_TYPES[kind]))
             if kind not in KEY_OF_TYPE:
                 continue
@@ -227,7 +230,7 @@ class ChartReader:
 
     def read_entry(self, resource: Json, reference: str) -> Entry | None:
         """One entry; None when it says nothing that counts. Raises Unreadable."""
-        kind = str(resource.get("resourceType"))
+        kind = word(resource, "resourceType")
         if kind == "Patient":
             if not self._is_the_patient(resource):
                 raise Unreadable("another patient")
@@ -356,7 +359,7 @@ class ChartReader:
 
     def medication_request(self, resource: Json, reference: str) -> Entry | None:
         status = plain_status(resource)
-        if status in _NO_MEDICATION or resource.get("intent") in _NO_INTENT or resource.get("doNotPerform") is True:
+        if status in _NO_MEDICATION or word(resource, "intent") in _NO_INTENT or resource.get("doNotPerform") is True:
             return None
         codings = self._coded(resource, self._drug(resource))
         if codings is None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from cds_service.chart import ChartReader, read_order
 from cds_service.envelope import Draft, HookRequest
-from cds_service.fhir_elements import Unreadable, items, reference_of, text_of
+from cds_service.fhir_elements import Unreadable, items, reference_of, text_of, word
 from cds_service.prefetch import Delivered, relative
 from knowledge.appraisal import NotJudged, NotJudgedReason
 from knowledge.findings import Coding, Entry, Kind, OrderedProcedure
@@ -50,7 +50,7 @@ def read_orders(request: HookRequest, delivered: Delivered, knowledge: Knowledge
     imaging = [
         _Imaging(draft, reference, codings)
         for reference, draft in drafts
-        if draft.resource.get("resourceType") in _ORDERS
+        if word(draft.resource, "resourceType") in _ORDERS
         and (codings := _order_codings(reader, draft.resource))
         and knowledge.orders.resolve(codings) is not None
     ]
@@ -59,7 +59,7 @@ def read_orders(request: HookRequest, delivered: Delivered, knowledge: Knowledge
         others = tuple(
             coding
             for other in imaging
-            if other is not each and other.draft.resource.get("status") in _DRAFTS
+            if other is not each and word(other.draft.resource, "status") in _DRAFTS
             for coding in other.codings
         )
         component = knowledge.orders.is_component_beside(each.codings, others)
@@ -75,7 +75,7 @@ def session_referrals(request: HookRequest, delivered: Delivered, knowledge: Kno
     found = []
     for reference, draft in _numbered(request):
         resource = draft.resource
-        if resource.get("resourceType") != "ServiceRequest" or resource.get("status") not in _DRAFTS:
+        if resource.get("resourceType") != "ServiceRequest" or word(resource, "status") not in _DRAFTS:
             continue
         try:
             entry = reader.read_entry({**resource, "status": "active"}, reference)
@@ -141,7 +141,7 @@ def _read(
     subject = resource.get("subject")
     if not isinstance(subject, dict) or not reader.names_the_patient(subject.get("reference")):
         return NotJudged(each.reference, NotJudgedReason.SUBJECT_MISMATCH)
-    if resource.get("status") not in _DRAFTS or resource.get("doNotPerform") is True:
+    if word(resource, "status") not in _DRAFTS or resource.get("doNotPerform") is True:
         return NotJudged(each.reference, NotJudgedReason.STATUS)
     resolved = knowledge.orders.resolve(each.codings, beside=others)
     if resolved is None or isinstance(resolved, ConflictingCodes):
@@ -193,7 +193,7 @@ def _read_reference(
     unread: list[str],
 ) -> None:
     target = reader.delivered.resolve(reference, within=order)
-    kind = target.get("resourceType") if target else relative(reference).split("/")[0]
+    kind = word(target, "resourceType") if target else relative(reference).split("/")[0]
     if name == "supportingInfo" and kind not in _READ_AS_REASON:
         return
     if target is None or kind not in _READ_AS_REASON:

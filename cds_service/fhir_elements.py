@@ -135,6 +135,12 @@ def status_code(resource: Json, name: str) -> str | None:
     return codes[0] if codes else ""
 
 
+def word(value: Json, name: str) -> str:
+    """A member that should be a code or a type; an empty string where it is missing or something else."""
+    found = value.get(name)
+    return found if isinstance(found, str) else ""
+
+
 def plain_status(resource: Json) -> str:
     status = resource.get("status")
     if not isinstance(status, str) or not status.strip():

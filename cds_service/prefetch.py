@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from cds_service.fhir_elements import word
 from knowledge.findings import Gap, PrefetchKey
 
 Json = dict[str, Any]
@@ -109,7 +110,8 @@ def _read_foreign(value: Any, delivered: Delivered) -> None:
     reading = _read_value(PrefetchKey.CONDITIONS, value, delivered)
     found: dict[PrefetchKey, Delivery] = {}
     for resource in reading.resources:
-        key = KEY_OF_TYPE.get(str(resource.get("resourceType"))) or OLDER_TYPES.get(str(resource.get("resourceType")))
+        kind = word(resource, "resourceType")
+        key = KEY_OF_TYPE.get(kind) or OLDER_TYPES.get(kind)
         if key is not None and key not in delivered.parts:
             part = found.setdefault(key, Delivery(key, complete=reading.complete))
             part.resources.append(resource)
@@ -163,7 +165,7 @@ def _is_next(link: Json) -> bool:
 
 
 def _failed(outcome: Json) -> bool:
-    return any(issue.get("severity") in _FAILURES for issue in _objects(outcome.get("issue")))
+    return any(word(issue, "severity") in _FAILURES for issue in _objects(outcome.get("issue")))
 
 
 def _objects(value: Any) -> Iterator[Json]:

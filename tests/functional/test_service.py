@@ -7,7 +7,7 @@ import io
 import json
 import logging
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from cds_service.demo import example_request
 from tests.cases_as_fhir import KEYS, request_for
 
 Json = dict[str, Any]
@@ -516,6 +517,33 @@ def test_a_store_that_fails_gives_503_on_feedback_and_cards_all_the_same(
 def test_a_ready_service_says_so(client: FlaskClient) -> None:
     """With its store at hand the service is ready."""
     assert client.get("/health/ready").status_code == 200
+
+
+_ODD = [None, 7, True, "", "x", [], [None], {}, {"a": {}}, {"coding": None}, 10**30, 1e308]
+
+
+@pytest.mark.parametrize("odd", _ODD, ids=[str(number) for number in range(len(_ODD))])
+def test_no_odd_value_anywhere_breaks_the_service(client: FlaskClient, odd: Any) -> None:
+    """Whatever stands in place of any member of orders and chart, the answer is 200, or 400 in words."""
+
+    def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+        if path:
+            yield path
+        inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+        for name, each in inner:
+            yield from places(each, (*path, name))
+
+    base = json.loads(example_request())
+    base["context"]["draftOrders"]["entry"][0]["resource"]["reasonCode"] = [{"coding": [{"system": "x", "code": "y"}]}]
+    for path in list(places(base)):
+        body = copy.deepcopy(base)
+        parent: Any = body
+        for step in path[:-1]:
+            parent = parent[step]
+        parent[path[-1]] = odd
+        response = client.post(SELECT, data=json.dumps(body), content_type="application/json")
+        assert response.status_code in (200, 400), path
+        assert response.status_code == 200 or _outcome(response)
 
 
 def test_a_chunked_body_is_read(client: FlaskClient) -> None:
