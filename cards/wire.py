@@ -94,7 +94,9 @@ def appraisal_json(topic: Topic, judged: Appraisal | NotJudged) -> Json:
         }
     shown: Json = {"order": judged.order.reference, **_verdict_json(judged)}
     shown["variants"] = {"established": list(judged.established), "possible": list(judged.possible)}
-    shown["findings"] = [_finding_json(finding) for finding in judged.findings.values() if _is_on_wire(finding)]
+    shown["findings"] = [
+        _finding_json(finding) for finding in judged.findings.values() if finding.concept not in topic.internal
+    ]
     shown["guideline"] = topic.reference
     found: Json = without_empty(shown)
     return found
@@ -124,11 +126,6 @@ def _verdict_json(judged: Appraisal) -> Json:
             return {"verdict": "no-criteria-apply", "procedures": procedures, "reason": reason.value}
         case _:
             assert_never(judged.verdict)
-
-
-def _is_on_wire(finding: Finding) -> bool:
-    """A concept that only asks again what another one found is not repeated."""
-    return finding.concept != "cauda-equina-reason"
 
 
 def _finding_json(finding: Finding) -> Json:

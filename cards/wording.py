@@ -101,24 +101,25 @@ def summary_better_study(
 ) -> str:
     """For an order that is rated lowest although imaging has its place: the better study is named first."""
     study = uncapitalised(study_name(topic, appraisal.order.procedures))
-    if not appraisal.established:
-        suspects = listed((concept.short for concept in _present_red_flags(topic, appraisal)), "and")
-        return _fitting(
-            f"With {suspects}, {better.short} {_is(category)}; {study} is usually not appropriate.",
-            f"{capitalised(better.short)} {_is(category)} here, not {study}.",
-        )
+    because = listed(_because(topic, appraisal), "and")
     return _fitting(
-        f"{capitalised(better.short)} {_is(category)} here; {study} is usually not appropriate.",
+        f"With {because}, {better.short} {_is(category)}; {study} is usually not appropriate.",
+        f"With {because}, {better.short} {_is(category)}, not {study}.",
         f"{capitalised(better.short)} {_is(category)} here, not {study}.",
     )
 
 
-def _present_red_flags(topic: Topic, appraisal: Appraisal) -> list[Concept]:
-    return [
-        topic.concepts[finding.concept]
-        for finding in appraisal.findings.values()
-        if finding.presence is Presence.PRESENT and topic.concepts[finding.concept].red_flag
-    ]
+def _because(topic: Topic, appraisal: Appraisal) -> list[str]:
+    """The facts that make the variants that rate the order hold, or may make them hold."""
+    _, deciding = deciding_variants(topic, appraisal.matches)
+    concepts = (
+        concept
+        for match in appraisal.matches
+        if match.variant in deciding and match.variant not in topic.remaining_variants
+        for concept in match.because
+        if concept != "duration"
+    )
+    return [topic.concepts[concept].short for concept in dict.fromkeys(concepts)]
 
 
 def summary_emergency(topic: Topic, appraisal: Appraisal, *, mri_in_doubt: bool) -> str:
@@ -199,6 +200,7 @@ def detail(topic: Topic, appraisal: Appraisal, instead: Sequence[str]) -> str:
     paragraphs = [
         _rating_paragraph(topic, appraisal),
         _facts_paragraph(topic, appraisal),
+        _refuted_paragraph(topic, appraisal),
         _searched_paragraph(topic, appraisal),
         _unseen_paragraph(appraisal),
         _radiation_paragraph(topic, appraisal),
@@ -258,7 +260,7 @@ def _facts_paragraph(topic: Topic, appraisal: Appraisal) -> str:
     shown = [
         finding
         for finding in appraisal.findings.values()
-        if finding.presence is Presence.PRESENT and finding.concept != "cauda-equina-reason"
+        if finding.presence is Presence.PRESENT and finding.concept not in topic.internal
     ]
     lines = [f"- {_fact(topic, finding)}" for finding in shown]
     doubtful = [
@@ -266,12 +268,16 @@ def _facts_paragraph(topic: Topic, appraisal: Appraisal) -> str:
         for finding in appraisal.findings.values()
         if finding.presence is Presence.UNKNOWN and finding.evidence and finding.evidence[0].how != NOT_READ
     ]
+    return "**Found in the chart**\n" + "\n".join(lines + doubtful) if lines + doubtful else ""
+
+
+def _refuted_paragraph(topic: Topic, appraisal: Appraisal) -> str:
     denied = [
-        f"- {capitalised(topic.concepts[finding.concept].label)}: {_evidence(finding.evidence[0])}"
+        f"{capitalised(topic.concepts[finding.concept].label)}: {_evidence(finding.evidence[0])}"
         for finding in appraisal.findings.values()
         if finding.presence is Presence.ABSENT and finding.assumed and finding.evidence
     ]
-    return "**Found in the chart**\n" + "\n".join(lines + doubtful + denied) if lines + doubtful + denied else ""
+    return f"**Refuted in the chart:** {'; '.join(denied)}." if denied else ""
 
 
 def _fact(topic: Topic, finding: Finding) -> str:
@@ -336,7 +342,12 @@ def _radiation_paragraph(topic: Topic, appraisal: Appraisal) -> str:
 def _dose(procedure: Procedure, child: bool) -> str:
     level = _level(procedure, child)
     group = "child" if child else "adult"
-    return f"{level.display} ({level.msv} mSv, {group})" if level else "(the ACR assigns no level for children)"
+    return f"{_symbols(level)}{level.msv} mSv ({group})" if level else "(the ACR assigns no level for children)"
+
+
+def _symbols(level: RelativeRadiationLevel) -> str:
+    """The radiation symbols; the ACR's O for none would read as a letter."""
+    return f"{level.display} " if level.level else ""
 
 
 def _level(procedure: Procedure, child: bool) -> RelativeRadiationLevel | None:
@@ -353,7 +364,7 @@ def instead_better(
     """What study is suggested, and why that one."""
     first = procedures[0]
     level = _level(first, appraisal.reading.is_child)
-    dose = f", radiation {level.display} ({level.msv} mSv)" if level else ""
+    dose = f", radiation {_symbols(level)}{level.msv} mSv" if level else ""
     sentence = f"{capitalised(first.short)}, {CATEGORY[category]}{dose}."
     for other in procedures[1:]:
         sentence += f" {capitalised(other.short)} where the implant allows it."
@@ -380,7 +391,9 @@ def _notes_paragraph(topic: Topic, appraisal: Appraisal) -> str:
         if finding.presence is Presence.PRESENT and finding.evidence
     ]
     for earlier in appraisal.reading.earlier_imaging[:2]:
-        lines.append(f"Earlier lumbar imaging: {_evidence(earlier)}; the ACR rates initial imaging.")
+        lines.append(
+            f"Earlier lumbar imaging: {_evidence(earlier)}; the ACR ratings are for a first study, not for a repeat."
+        )
     return "**Note:** " + " ".join(lines) if lines else ""
 
 

@@ -30,7 +30,6 @@ from cds_service.fhir_elements import (
     end_of,
     items,
     parse,
-    plain_status,
     reference_of,
     span,
     start_of,
@@ -61,7 +60,7 @@ Json = dict[str, Any]
 _CODING = {"system": CODE, "code": CODE}
 _CODEABLE = {"coding": [_CODING], "text": PLAIN}
 _PERIOD = {"start": DATE, "end": DATE}
-_QUANTITY = {"value": PLAIN, "unit": PLAIN, "code": CODE}
+_QUANTITY = {"value": PLAIN, "comparator": CODE, "unit": PLAIN, "code": CODE}
 _RANGE = {"low": _QUANTITY, "high": _QUANTITY}
 _BOUNDS = {"boundsDuration": _QUANTITY, "boundsRange": _RANGE, "boundsPeriod": _PERIOD}
 _DOSAGE = {"route": _CODEABLE, "timing": {"repeat": _BOUNDS}}
@@ -122,6 +121,16 @@ _READ: Mapping[type[BaseModel], Mapping[str, Any]] = {
 _SUBJECT = {"reference": "Patient/read-before"}
 _HAS_SUBJECT = (Condition, Procedure, MedicationRequest, MedicationStatement, ServiceRequest)
 
+# Every status a resource can have (FHIR R4); another one cannot be read.
+_STATUSES = {
+    "Procedure": "preparation in-progress not-done on-hold stopped completed entered-in-error unknown",
+    "MedicationRequest": "active on-hold cancelled completed entered-in-error stopped draft unknown",
+    "MedicationStatement": "active completed entered-in-error intended stopped on-hold unknown not-taken",
+    "Observation": "registered preliminary final amended corrected cancelled entered-in-error unknown",
+    "ServiceRequest": "draft active on-hold revoked completed entered-in-error unknown",
+    "DiagnosticReport": "registered partial preliminary final amended corrected appended cancelled "
+    "entered-in-error unknown",
+}
 _NO_MEDICATION = {"draft", "cancelled", "entered-in-error", "not-taken", "intended"}
 _NO_INTENT = {"proposal", "plan", "option"}
 _OBSERVED = {"final", "amended", "corrected", "preliminary"}
@@ -213,9 +222,7 @@ class ChartReader:
         for number, resource in enumerate(part.resources):
             kind = word(resource, "resourceType")
             reference = reference_of(resource, f"{part.key.value}[{number}]")
-            if not kind:
-                gaps.append(Gap(reference, "a resource without a type", part.key))
-            elif kind in OLDER_TYPES:
+            if kind in OLDER_TYPES:
                 gaps.append(Gap(reference, "a resource of an older FHIR version", OLDER_TYPES[kind]))
             if kind not in KEY_OF_TYPE:
                 continue
@@ -316,32 +323,34 @@ class ChartReader:
         clinical = status_code(resource, "clinicalStatus")
         if clinical == "" or (verification is not None and verification not in _CERTAINTY):
             raise Unreadable("its status cannot be read")
-        condition, _ = _parse(Condition, _with_modern_names(resource), needed=("code", "clinicalStatus"))
-        onset = (
-            span(condition.onsetDateTime)
-            or start_of(condition.onsetPeriod)
-            or at_age(condition.onsetAge, self.birth_date)
-        )
+        condition, refused = _parse(Condition, _with_modern_names(resource), needed=("code", "clinicalStatus"))
+        began, age = condition.onsetDateTime or condition.onsetPeriod, condition.onsetAge
+        onset = span(condition.onsetDateTime) or start_of(condition.onsetPeriod) or at_age(age, self.birth_date)
         over = (
             span(condition.abatementDateTime)
             or end_of(condition.abatementPeriod)
             or at_age(condition.abatementAge, self.birth_date)
         )
         abated = condition.abatementString is not None or resource.get("abatementBoolean") is True
+        past = abated or clinical in _PAST
+        # An onset that stands there and cannot be dated is not dated by something else.
+        undatable = any(name.startswith("onset") for name in refused) or (age is not None and not began and not onset)
+        if past and any(name.startswith("abatement") for name in refused):
+            undatable, onset = True, None
         return Entry(
             reference=reference,
             kind=Kind.CONDITION,
             codings=codings,
             text=text_of(resource.get("code")),
             certainty=_CERTAINTY[verification or "confirmed"],
-            past=abated or clinical in _PAST,
+            past=past,
             start=onset,
             end=over,
-            recorded=span(condition.recordedDate),
+            recorded=None if undatable else span(condition.recordedDate),
         )
 
     def procedure(self, resource: Json, reference: str) -> Entry | None:
-        status = plain_status(resource)
+        status = _status(resource)
         if status not in ("completed", "in-progress"):
             return None
         codings = self._coded_or_imaging(resource)
@@ -358,7 +367,7 @@ class ChartReader:
         )
 
     def medication_request(self, resource: Json, reference: str) -> Entry | None:
-        status = plain_status(resource)
+        status = _status(resource)
         if status in _NO_MEDICATION or word(resource, "intent") in _NO_INTENT or resource.get("doNotPerform") is True:
             return None
         codings = self._coded(resource, self._drug(resource))
@@ -367,8 +376,9 @@ class ChartReader:
         request, dropped = _parse(MedicationRequest, _with_placeholder_drug(resource), needed=("status",))
         start = span(request.authoredOn)
         supply = request.dispenseRequest
-        course = course_of(request.dosageInstruction, dropped)
-        if course == Course() and supply is not None and supply.expectedSupplyDuration is not None:
+        stated = course_of(request.dosageInstruction, dropped)
+        course = stated or Course()
+        if stated == Course() and supply is not None and supply.expectedSupplyDuration is not None:
             days = days_of(supply.expectedSupplyDuration)
             if days is not None:
                 total = min(int(days * (1 + (supply.numberOfRepeatsAllowed or 0))), LONGEST_COURSE)
@@ -376,7 +386,7 @@ class ChartReader:
         return self._medication(resource, reference, codings, status, start, None, course, request.dosageInstruction)
 
     def medication_statement(self, resource: Json, reference: str) -> Entry | None:
-        status = plain_status(resource)
+        status = _status(resource)
         if status in _NO_MEDICATION:
             return None
         codings = self._coded(resource, self._drug(resource))
@@ -385,14 +395,15 @@ class ChartReader:
         statement, dropped = _parse(MedicationStatement, _with_placeholder_drug(resource), needed=("status",))
         period = statement.effectivePeriod
         start = span(statement.effectiveDateTime) or start_of(period)
-        course = course_of(statement.dosage, dropped)
-        if course == Course() and period is not None and period.end is not None:
+        stated = course_of(statement.dosage, dropped)
+        course = stated or Course()
+        if stated == Course() and period is not None and period.end is not None:
             course = Course(end=end_of(period))
         recorded = span(statement.dateAsserted)
         return self._medication(resource, reference, codings, status, start, recorded, course, statement.dosage)
 
     def observation(self, resource: Json, reference: str) -> Entry | None:
-        if plain_status(resource) not in _OBSERVED:
+        if _status(resource) not in _OBSERVED:
             return None
         codings = self._coded(resource, resource.get("code"))
         if codings is None or resource.get("dataAbsentReason"):
@@ -411,6 +422,7 @@ class ChartReader:
             or span(observed.effectiveInstant),
             measurement=Measurement(
                 number=float(quantity.value) if quantity is not None and quantity.value is not None else None,
+                comparator=(quantity.comparator or "") if quantity is not None else "",
                 unit=(quantity.code or quantity.unit) if quantity is not None else None,
                 yes=observed.valueBoolean is True,
                 codings=self.codings(resource.get("valueCodeableConcept")),
@@ -419,7 +431,7 @@ class ChartReader:
         )
 
     def referral(self, resource: Json, reference: str) -> Entry | None:
-        status = plain_status(resource)
+        status = _status(resource)
         if status not in _REFERRED or resource.get("doNotPerform") is True:
             return None
         codings = self._coded(resource, resource.get("code"))
@@ -429,7 +441,7 @@ class ChartReader:
         return Entry(reference, Kind.REFERRAL, codings, text_of(resource.get("code")), start=span(request.authoredOn))
 
     def report(self, resource: Json, reference: str) -> Entry | None:
-        if plain_status(resource) not in _REPORTED:
+        if _status(resource) not in _REPORTED:
             return None
         codings = self._coded_or_imaging(resource)
         if codings is None or self.orders.resolve(codings) is None:
@@ -516,6 +528,14 @@ _READERS: Mapping[str, Callable[[ChartReader, Json, str], Entry | None]] = {
     "ServiceRequest": ChartReader.referral,
     "DiagnosticReport": ChartReader.report,
 }
+
+
+def _status(resource: Json) -> str:
+    """The status of a resource, one of those that its type can have; raises Unreadable."""
+    status = word(resource, "status").strip().lower()
+    if status not in _STATUSES[word(resource, "resourceType")].split():
+        raise Unreadable("its status cannot be read")
+    return status
 
 
 def _parse(model: Any, resource: Json, needed: tuple[str, ...] = ()) -> tuple[Any, frozenset[str]]:

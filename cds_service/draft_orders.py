@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -54,19 +55,18 @@ def read_orders(request: HookRequest, delivered: Delivered, knowledge: Knowledge
         and (codings := _order_codings(reader, draft.resource))
         and knowledge.orders.resolve(codings) is not None
     ]
-    found = []
+    live = Counter(
+        coding for each in imaging if word(each.draft.resource, "status") in _DRAFTS for coding in set(each.codings)
+    )
+    found: dict[str, DraftOrder] = {}
     for each in imaging:
-        others = tuple(
-            coding
-            for other in imaging
-            if other is not each and word(other.draft.resource, "status") in _DRAFTS
-            for coding in other.codings
-        )
+        own = word(each.draft.resource, "status") in _DRAFTS
+        others = [coding for coding, count in live.items() if count > (own and coding in each.codings)]
         component = knowledge.orders.is_component_beside(each.codings, others)
-        if component or not _is_judged(each, selected, imaging, knowledge):
+        if component or each.reference in found or not _is_judged(each, selected, imaging, knowledge):
             continue
-        found.append(DraftOrder(each.draft.resource, _read(reader, each, others, knowledge)))
-    return found
+        found[each.reference] = DraftOrder(each.draft.resource, _read(reader, each, others, knowledge))
+    return list(found.values())
 
 
 def session_referrals(request: HookRequest, delivered: Delivered, knowledge: Knowledge) -> tuple[Entry, ...]:
@@ -133,7 +133,7 @@ def _codings_within(reader: ChartReader, value: Any, depth: int = 0) -> Iterator
 
 
 def _read(
-    reader: ChartReader, each: _Imaging, others: tuple[Coding, ...], knowledge: Knowledge
+    reader: ChartReader, each: _Imaging, others: Collection[Coding], knowledge: Knowledge
 ) -> OrderedProcedure | NotJudged:
     resource = each.draft.resource
     if resource.get("resourceType") != "ServiceRequest" or resource.get("modifierExtension"):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from cards.card import Card
 from cds_service.order_hooks import Judged
-from knowledge.appraisal import Appraisal, NoCriteriaApply, NotJudged, Rated, Undetermined
+from knowledge.appraisal import Appraisal, NoCriteriaApply, NotJudged, Rated, Undetermined, deciding_variants
 from knowledge.dates import DateSpan
 from knowledge.findings import Chart, Entry, Evidence
 from knowledge.guideline import Topic
@@ -71,10 +71,11 @@ def _order(topic: Topic, judged: Appraisal | NotJudged) -> Iterator[str]:
     for place in judged.order.unread_reasons:
         yield f"  reason not read: {place}"
     yield "  CONCEPTS"
-    for finding in [*judged.findings.values(), *judged.reading.notes.values()]:
+    shown = [finding for finding in judged.findings.values() if finding.concept not in topic.internal]
+    for finding in [*shown, *judged.reading.notes.values()]:
         value = f" ({finding.detail or finding.value})" if finding.value else ""
         silent = ", by silence" if finding.assumed else ""
-        unseen = f", not delivered: {', '.join(key.value for key in finding.unseen)}" if finding.unseen else ""
+        unseen = f", not delivered in full: {', '.join(key.value for key in finding.unseen)}" if finding.unseen else ""
         yield f"    {finding.concept}: {finding.presence.value}{value}{silent}{unseen}"
         for evidence in finding.evidence:
             yield f"      {_evidence(evidence)}"
@@ -86,11 +87,14 @@ def _order(topic: Topic, judged: Appraisal | NotJudged) -> Iterator[str]:
         scenario = f" [{match.scenario.id}: {match.scenario.name}]" if match.scenario else ""
         yield f"    {match.variant} {match.standing.value}{because}{missing}{scenario}"
     yield f"  VERDICT {_verdict(judged)}"
+    _, deciding = deciding_variants(topic, judged.matches)
     for match in judged.matches:
         if match.standing is not Standing.RULED_OUT:
+            decides = "" if match.variant in deciding else f", but variant {topic.decisive_variant} alone rates"
             for procedure in judged.order.procedures:
                 rating = topic.variants[match.variant].ratings[procedure]
-                yield f"    {rating.category.value} <- {rating.locator} (sources: {', '.join(rating.sources)})"
+                sources = ", ".join(rating.sources)
+                yield f"    {rating.category.value} <- {rating.locator} (sources: {sources}){decides}"
 
 
 def _evidence(evidence: Evidence) -> str:
@@ -101,7 +105,7 @@ def _evidence(evidence: Evidence) -> str:
 def _verdict(judged: Appraisal) -> str:
     match judged.verdict:
         case Rated(category):
-            return f"rated {category.value}"
+            return f"rated {category.value}: floor and ceiling agree"
         case Undetermined(floor, ceiling, missing):
             shown = floor.value if floor is not None else "none"
             return f"undetermined: floor {shown}, ceiling {ceiling.value}; would settle it: {', '.join(missing)}"

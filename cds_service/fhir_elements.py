@@ -141,13 +141,6 @@ def word(value: Json, name: str) -> str:
     return found if isinstance(found, str) else ""
 
 
-def plain_status(resource: Json) -> str:
-    status = resource.get("status")
-    if not isinstance(status, str) or not status.strip():
-        raise Unreadable("its status cannot be read")
-    return status.strip()
-
-
 def reference_of(resource: Json, otherwise: str) -> str:
     kind, identity = resource.get("resourceType"), resource.get("id")
     return f"{kind}/{identity}" if isinstance(identity, str) and identity else otherwise
@@ -210,38 +203,43 @@ def items(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def course_of(dosages: list[Any] | None, dropped: frozenset[str]) -> Course:
-    """The length the dosage states; several instructions may follow one another or run together."""
-    if dropped & {"dosageInstruction", "dosage"}:
-        return Course()
+def course_of(dosages: list[Any] | None, refused: frozenset[str]) -> Course | None:
+    """The length or the period the dosage states; None where it states one that cannot be read.
+
+    Several instructions may follow one another or run together.
+    """
+    if refused & {"dosageInstruction", "dosage"}:
+        return None
     lengths: list[tuple[int, int]] = []
-    ends: list[DateSpan] = []
+    periods: list[tuple[DateSpan | None, DateSpan]] = []
     for dosage in dosages or []:
         repeat = dosage.timing.repeat if dosage.timing is not None else None
         if repeat is None:
             continue
-        if repeat.boundsDuration is not None and (days := days_of(repeat.boundsDuration)) is not None:
+        days = days_of(repeat.boundsDuration) if repeat.boundsDuration is not None else None
+        if days:
             lengths.append((int(days), int(days)))
         elif repeat.boundsRange is not None:
             low, high = repeat.boundsRange.low, repeat.boundsRange.high
             shortest, longest = (days_of(each) if each is not None else None for each in (low, high))
-            if longest is not None:
+            if longest:
                 lengths.append((int(shortest or 0), int(longest)))
         elif repeat.boundsPeriod is not None and (end := end_of(repeat.boundsPeriod)) is not None:
             start = start_of(repeat.boundsPeriod)
-            if start is not None and start.is_day and end.is_day:
-                days_taken = (end.earliest - start.earliest).days + 1
-                lengths.append((days_taken, days_taken))
-            else:
-                ends.append(end)
+            if start is not None and end.latest < start.earliest:
+                return None
+            periods.append((start, end))
+    if periods:
+        starts = [start for start, _ in periods if start is not None]
+        return Course(begin=min(starts, default=None), end=max(end for _, end in periods))
     if lengths:
         return Course(max(short for short, _ in lengths), sum(long for _, long in lengths))
-    return Course(end=max(ends)) if ends else Course()
+    return Course()
 
 
 def at_age(age: Any, birth_date: DateSpan | None) -> DateSpan | None:
     """The days on which the patient had the age, by the birth date."""
-    if age is None or age.value is None or birth_date is None:
+    if age is None or age.value is None or birth_date is None or age.value < 0:
         return None
     unit = unit_of(age)
     if unit is None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cds_service.fhir_elements import word
@@ -29,19 +28,27 @@ OLDER_TYPES = {
     "ProcedureRequest": PrefetchKey.REFERRALS,
     "ReferralRequest": PrefetchKey.REFERRALS,
 }
+# What may hold entries that nobody looked into.
+_CONTAINERS = ("Bundle", "Parameters", "Binary")
 _FAILURES = ("error", "fatal")
-_RELATIVE = re.compile(r"([A-Z][A-Za-z]+/[^/?#]+)(?:/_history/[^/?#]*)?$")
+_LONGEST_REFERENCE = 2_000
 
 
 def relative(reference: object) -> str:
     """``Type/id`` of a reference in any form; a ``urn:`` or ``#`` reference as it stands; else an empty string."""
-    if not isinstance(reference, str):
+    if not isinstance(reference, str) or len(reference) > _LONGEST_REFERENCE:
         return ""
     reference = reference.strip()
-    match = _RELATIVE.search(reference)
-    if match and (match.start() == 0 or reference[match.start() - 1] == "/"):
-        return match[1]
-    return reference if reference.startswith(("urn:", "#")) else ""
+    if reference.startswith(("urn:", "#")):
+        return reference
+    path = reference.partition("/_history/")[0].partition("?")[0].partition("#")[0]
+    kind, _, identity = path.rpartition("/")
+    kind = kind.rpartition("/")[2]
+    return f"{kind}/{identity}" if identity and _is_type(kind) else ""
+
+
+def _is_type(name: str) -> bool:
+    return name.isascii() and name.isalpha() and name[0].isupper()
 
 
 def bare_id(value: str) -> str:
@@ -99,65 +106,89 @@ def read_prefetch(prefetch: Mapping[str, Any], drafts: Iterable[tuple[Json, obje
     ours = {key.value for key in PrefetchKey}
     for name in [name for name in prefetch if name in ours]:
         key = PrefetchKey(name)
-        delivered.parts[key] = _read_value(key, prefetch[name], delivered)
-    for name in [name for name in prefetch if name not in ours]:
-        _read_foreign(prefetch[name], delivered)
+        delivered.parts[key] = _read_value(key, prefetch[name], delivered, name)
+    _read_foreign({name: value for name, value in prefetch.items() if name not in ours}, delivered)
     return delivered
 
 
-def _read_foreign(value: Any, delivered: Delivered) -> None:
-    """A key that is not ours: its resources stand for the keys of their types, where those did not arrive."""
-    reading = _read_value(PrefetchKey.CONDITIONS, value, delivered)
-    found: dict[PrefetchKey, Delivery] = {}
-    for resource in reading.resources:
-        kind = word(resource, "resourceType")
-        key = KEY_OF_TYPE.get(kind) or OLDER_TYPES.get(kind)
-        if key is not None and key not in delivered.parts:
-            part = found.setdefault(key, Delivery(key, complete=reading.complete))
-            part.resources.append(resource)
-    delivered.parts.update(found)
+def _read_foreign(values: Mapping[str, Any], delivered: Delivered) -> None:
+    """Keys that are not ours: their resources join the parts of their types, and so does what they lack.
+
+    A foreign value that failed could have held any type: no part that only foreign keys brought is complete then.
+    """
+    ours = set(delivered.parts)
+    failed: list[Gap] = []
+    for name, value in values.items():
+        reading = _read_value(PrefetchKey.CONDITIONS, value, delivered, name)
+        found: dict[PrefetchKey, list[Json]] = {}
+        for resource in reading.resources:
+            kind = word(resource, "resourceType")
+            key = KEY_OF_TYPE.get(kind) or OLDER_TYPES.get(kind)
+            if key is not None:
+                found.setdefault(key, []).append(resource)
+        for key, resources in found.items():
+            part = delivered.parts.setdefault(key, Delivery(key))
+            part.resources += resources
+            part.complete = part.complete and reading.complete
+            part.gaps += [replace(gap, key=key) for gap in reading.gaps]
+        if not found:
+            failed += reading.gaps
+    for key, part in delivered.parts.items():
+        if key not in ours and failed:
+            part.complete = False
+            part.gaps += [replace(gap, key=key) for gap in failed]
 
 
-def _read_value(key: PrefetchKey, value: Any, delivered: Delivered) -> Delivery:
+def _read_value(key: PrefetchKey, value: Any, delivered: Delivered, name: str) -> Delivery:
     part = Delivery(key)
     if isinstance(value, dict) and "resourceType" not in value and isinstance(value.get("resource"), dict):
         value = value["resource"]
     if value is None:
         return part
     if not isinstance(value, dict):
-        part.fail(key.value, f"a {type(value).__name__} where a resource is due")
+        part.fail(name, f"a {type(value).__name__} where a resource is due")
         return part
     kind = value.get("resourceType")
     if kind == "OperationOutcome":
         if _failed(value):
-            part.fail(key.value, "the client could not fetch it")
+            part.fail(name, "the client could not fetch it")
     elif kind == "Bundle" or (kind is None and isinstance(value.get("entry"), list)):
-        _read_bundle(value, part, delivered)
+        _read_bundle(value, part, delivered, name)
     elif isinstance(kind, str):
         delivered.remember(value)
         part.resources.append(value)
+        if name == key.value and not _asked_for(key, kind):
+            part.fail(name, "a resource of another type than this key asks for")
     else:
-        part.fail(key.value, "an object that is no resource")
+        part.fail(name, "an object that is no resource")
     return part
 
 
-def _read_bundle(bundle: Json, part: Delivery, delivered: Delivered) -> None:
+def _read_bundle(bundle: Json, part: Delivery, delivered: Delivered, name: str) -> None:
     entries = bundle.get("entry", [])
     if not isinstance(entries, list):
-        part.fail(part.key.value, "a Bundle whose entry is no list")
+        part.fail(name, "a Bundle whose entry is no list")
         return
     for number, entry in enumerate(entries):
         resource = entry.get("resource") if isinstance(entry, dict) else None
+        kind = word(resource, "resourceType") if isinstance(resource, dict) else ""
         if not isinstance(resource, dict):
-            part.fail(f"{part.key.value}.entry[{number}]", "an entry without a resource")
-        elif resource.get("resourceType") == "OperationOutcome":
+            part.fail(f"{name}.entry[{number}]", "an entry without a resource")
+        elif kind == "OperationOutcome":
             if _failed(resource):
-                part.fail(f"{part.key.value}.entry[{number}]", "the client could not fetch all of it")
+                part.fail(f"{name}.entry[{number}]", "the client could not fetch all of it")
+        elif not _is_type(kind or "-") or kind in _CONTAINERS:
+            part.fail(f"{name}.entry[{number}]", "a resource of no type that is read")
         else:
             delivered.remember(resource, entry.get("fullUrl"))
             part.resources.append(resource)
     if any(_is_next(link) for link in _objects(bundle.get("link"))):
-        part.fail(part.key.value, "more pages follow that were not fetched")
+        part.fail(name, "more pages follow that were not fetched")
+
+
+def _asked_for(key: PrefetchKey, kind: str) -> bool:
+    brought = KEY_OF_TYPE.get(kind) or OLDER_TYPES.get(kind)
+    return brought is key or (key is PrefetchKey.BONE_DENSITY and brought is PrefetchKey.OBSERVATIONS)
 
 
 def _is_next(link: Json) -> bool:

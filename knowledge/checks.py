@@ -221,12 +221,11 @@ def _cases(folder: Path) -> Iterator[str]:
             if not any(all(each.get(name) == value for name, value in cell.items()) for each in rulings):
                 yield f"{where}: $.rulings: no ruling for the cell of variant {number}, {rating['procedure']}"
     for concept in data["concepts"]:
-        yield from _concept_states(where, concept["id"], rulings)
+        if not concept.get("internal"):
+            yield from _concept_states(where, concept["id"], rulings)
 
 
 def _concept_states(where: Path, concept: str, rulings: list[Json]) -> Iterator[str]:
-    if concept == "cauda-equina-reason":
-        return
     seen = {each.get("findings", {}).get(concept) for each in rulings}
     if concept == "duration":
         seen |= {"present"} if any("duration" in each for each in rulings) else set()

@@ -49,10 +49,10 @@ class DateSpan:
     def __str__(self) -> str:
         if self.is_day:
             return self.earliest.isoformat()
-        if self == DateSpan.parse(f"{self.earliest:%Y-%m}"):
-            return f"{self.earliest:%Y-%m}"
-        if self == DateSpan.parse(f"{self.earliest:%Y}"):
-            return f"{self.earliest:%Y}"
+        written = self.earliest.isoformat()
+        for shorter in (written[:7], written[:4]):
+            if self == DateSpan.parse(shorter):
+                return shorter
         return f"{self.earliest.isoformat()} to {self.latest.isoformat()}"
 
 

@@ -190,10 +190,13 @@ def _is_active(entry: Entry) -> bool:
 
 def _taken(entry: Entry, last: date) -> _Taken | None:
     """When a drug was taken, up to ``last``; None when it has no date, or only a later one."""
-    start = entry.start.clipped(last) if entry.start else None
-    if start is None or entry.prescription is None:
+    if entry.prescription is None:
         return None
     course = entry.prescription.course
+    begun = course.begin or entry.start
+    start = begun.clipped(last) if begun else None
+    if start is None:
+        return None
     if course.shortest is not None and course.longest is not None:
         least_last = start.earliest + timedelta(days=max(course.shortest - 1, 0))
         most_last = start.latest + timedelta(days=max(course.longest - 1, 0))

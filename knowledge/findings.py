@@ -61,6 +61,8 @@ class Course:
 
     shortest: int | None = None
     longest: int | None = None
+    begin: DateSpan | None = None
+    """Where it is stated apart from the prescription's own date."""
     end: DateSpan | None = None
 
 
@@ -79,6 +81,8 @@ class Measurement:
     """What an observation measured: a number with its unit, a yes, or a coded value; and its interpretation."""
 
     number: float | None = None
+    comparator: str = ""
+    """FHIR quantity comparator: ``<``, ``<=``, ``>=``, ``>``; empty for the number itself."""
     unit: str | None = None
     yes: bool = False
     codings: tuple[Coding, ...] = ()

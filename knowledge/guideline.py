@@ -172,6 +172,7 @@ class Concept:
     until_today: bool
     """An entry dated after the order and no later than today counts."""
     suspected_counts: bool
+    internal: bool
     silence: Silence
     needs: tuple[PrefetchKey, ...]
     readings: tuple[ConceptReading, ...]
@@ -190,7 +191,7 @@ class ObservationRules:
     positive: frozenset[Coding]
     positive_interpretations: frozenset[str]
     units: Mapping[str, str]
-    """Each accepted spelling -> UCUM code."""
+    """Each accepted spelling, in lower case -> UCUM code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +217,11 @@ class Topic:
     physical_therapy: CodedText
     most_recorded_facts: int
     child_card_modalities: frozenset[str]
+
+    @property
+    def internal(self) -> frozenset[ConceptId]:
+        """Concepts that only ask again what another one found: not shown, not on the wire."""
+        return frozenset(concept.id for concept in self.concepts.values() if concept.internal)
 
     @property
     def reference(self) -> str:

@@ -335,6 +335,7 @@ class _Reader:
             short=str(data.get("short", data["label"])),
             red_flag=data.get("red_flag", False),
             until_today=data.get("until_today", False),
+            internal=data.get("internal", False),
             suspected_counts=data.get("suspected_counts", True),
             silence=Silence.ABSENT_WHERE_SEARCHED if needs else Silence(silence),
             needs=needs,
@@ -387,5 +388,5 @@ class _Reader:
         return ObservationRules(
             positive=self._codings("$.observations.positive", data["positive"]),
             positive_interpretations=frozenset(data["positive_interpretations"]),
-            units={spelling: unit for unit, spellings in data["units"].items() for spelling in spellings},
+            units={spelling.lower(): unit for unit, spellings in data["units"].items() for spelling in spellings},
         )

@@ -11,7 +11,7 @@ from knowledge.dates import DateSpan, Within, days_before, place
 from knowledge.findings import Certainty, Chart, Coding, Entry, Evidence, Kind, OrderedProcedure
 from knowledge.guideline import Concept, ConceptReading, Threshold, Topic
 from knowledge.orders import OrderCodes
-from knowledge.vocabulary import Strength, Vocabulary, is_at_or_below
+from knowledge.vocabulary import Strength, Vocabulary, at_or_above
 
 NOT_READ = "not read"
 """How a reason that could not be read bears on what it leaves open."""
@@ -34,8 +34,8 @@ class Case:
     @cached_property
     def entries(self) -> tuple[Entry, ...]:
         """The reasons of the order, then the rest of the chart; what is both stands there once, as a reason."""
-        named = {reason.reference for reason in self.order.reasons}
-        rest = (entry for entry in self.chart.entries if entry.reference not in named)
+        named = {(reason.reference, reason.codings) for reason in self.order.reasons}
+        rest = (entry for entry in self.chart.entries if (entry.reference, entry.codings) not in named)
         return tuple(self._as_of(entry) for entry in (*self.order.reasons, *rest))
 
     def _as_of(self, entry: Entry) -> Entry:
@@ -55,8 +55,8 @@ class Case:
         )
 
     @cached_property
-    def refuted(self) -> tuple[Coding, ...]:
-        return tuple(
+    def refuted(self) -> frozenset[Coding]:
+        return frozenset(
             coding
             for entry in self.entries
             if entry.certainty is Certainty.REFUTED and self._is_dated_by_then(entry)
@@ -65,7 +65,7 @@ class Case:
 
     def standing(self, matched: Iterable[Coding]) -> list[Coding]:
         """The codings that no refuted entry speaks of, with the same code or one above it."""
-        return [coding for coding in matched if not any(is_at_or_below(coding, refuted) for refuted in self.refuted)]
+        return [coding for coding in matched if self.refuted.isdisjoint(at_or_above(coding))]
 
     def of_kind(self, kind: Kind) -> Iterable[Entry]:
         return (entry for entry in self.entries if entry.kind is kind)

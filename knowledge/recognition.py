@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import date
 
 from knowledge import episodes
+from knowledge.criteria import Truth
 from knowledge.dates import Within, age_on, place
 from knowledge.findings import (
     Certainty,
@@ -17,6 +18,7 @@ from knowledge.findings import (
     Evidence,
     Finding,
     Kind,
+    Measurement,
     OrderedProcedure,
     PrefetchKey,
     Presence,
@@ -230,18 +232,37 @@ def _read_measurements(case: Case, concept: Concept, reading: ConceptReading, fo
         measured = entry.measurement
         if measured is None or measured.number is None or not case.vocabulary.strength(entry.codings, value_set):
             continue
-        bound = limit.value
-        if limit.by_unit:
-            bound = limit.by_unit.get(case.topic.observations.units.get(measured.unit or "", ""))
-        if bound is None:
+        unit = case.topic.observations.units.get((measured.unit or "").lower(), "")
+        # Without a unit we know, the number is held against the bound of every unit.
+        bounds = [limit.value] if limit.value is not None else list(limit.by_unit.values())
+        bounds = [limit.by_unit[unit]] if unit in limit.by_unit else bounds
+        beyond = {_is_beyond(measured, bound, reading.limit_is) for bound in bounds if bound is not None}
+        label = _label(case, entry, value_set)
+        in_time, open_because = counts(case, concept, reading, entry)
+        if beyond == {False} or not (in_time or open_because):
             continue
-        beyond = {
-            "at_least": measured.number >= bound,
-            "at_most": measured.number <= bound,
-            "below": measured.number < bound,
-        }[reading.limit_is]
-        if beyond:
-            _add_dated(case, concept, reading, entry, _label(case, entry, value_set), Strength.INCLUDED, found)
+        if beyond == {True} and in_time:
+            found.add(entry, label, Strength.INCLUDED)
+        else:
+            found.leave_open(entry, label, open_because or "value or unit uncertain")
+
+
+def _is_beyond(measured: Measurement, bound: float, limit_is: str) -> Truth:
+    """Whether a measured value lies on the far side of a bound; None where its comparator leaves that open."""
+    assert measured.number is not None
+    number, comparator = measured.number, measured.comparator
+    if limit_is == "at_least":
+        if comparator in (">", ">="):
+            return True if number >= bound else None
+        if comparator in ("<", "<="):
+            return False if number < bound or (number == bound and comparator == "<") else None
+        return number >= bound
+    allowed = number < bound or (number == bound and (limit_is == "at_most" or comparator == "<"))
+    if comparator in ("<", "<="):
+        return True if allowed else None
+    if comparator in (">", ">="):
+        return False if number > bound or (number == bound and (limit_is == "below" or comparator == ">")) else None
+    return number <= bound if limit_is == "at_most" else number < bound
 
 
 def _read_interpretations(case: Case, concept: Concept, reading: ConceptReading, found: Weighing) -> None:

@@ -76,11 +76,11 @@ def is_sequela(coding: Coding) -> bool:
     return coding.system == ICD_10_CM and len(coding.code) == _SEQUELA_LENGTH and coding.code.endswith("S")
 
 
-def is_at_or_below(coding: Coding, above: Coding) -> bool:
-    """The same code, or in ICD-10-CM a finer one."""
-    if coding == above:
-        return True
-    return coding.system == above.system == ICD_10_CM and coding.code.startswith(above.code)
+def at_or_above(coding: Coding) -> tuple[Coding, ...]:
+    """The code itself, and in ICD-10-CM the coarser ones above it."""
+    if coding.system != ICD_10_CM:
+        return (coding,)
+    return tuple(Coding(ICD_10_CM, coding.code[:length]) for length in range(len(coding.code), 2, -1))
 
 
 class Strength(Enum):

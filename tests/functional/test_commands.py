@@ -62,7 +62,7 @@ def test_explain_prints_the_whole_chain(request_file: Path, capsys: pytest.Captu
         "cancer: absent, by silence",
         "1 established, because of duration [3194291",
         "2 ruled-out",
-        "VERDICT rated usually-not-appropriate",
+        "VERDICT rated usually-not-appropriate: floor and ceiling agree",
         'usually-not-appropriate <- ACR topic 141, variant 1 (portal scenario 3194291), row "MRI lumbar spine without',
     ):
         assert words in shown

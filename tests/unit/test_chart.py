@@ -273,7 +273,7 @@ def _medication(knowledge: Knowledge, **changes: Any) -> Chart:
                     {"timing": {"repeat": {"boundsPeriod": {"start": "2026-01-01", "end": "2026-01-10"}}}}
                 ]
             },
-            Course(10, 10),
+            Course(begin=DateSpan.parse("2026-01-01"), end=DateSpan.parse("2026-01-10")),
         ),
         ({"dosageInstruction": {"timing": {}}, "dispenseRequest": {"quantity": {"value": 5}}}, Course()),
     ],

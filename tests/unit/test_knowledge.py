@@ -22,7 +22,7 @@ from knowledge.vocabulary import (
     RXNORM,
     SNOMED_CT,
     Strength,
-    is_at_or_below,
+    at_or_above,
     is_sequela,
     read_coding,
 )
@@ -134,9 +134,9 @@ def test_sequelae_and_branches_are_told_by_the_code() -> None:
     """The seventh character S is a sequela, and a finer ICD-10-CM code lies below its category."""
     assert is_sequela(Coding(ICD_10_CM, "W1830XS"))
     assert not is_sequela(Coding(ICD_10_CM, "W1830XA"))
-    assert is_at_or_below(Coding(ICD_10_CM, "C50911"), Coding(ICD_10_CM, "C50"))
-    assert not is_at_or_below(Coding(ICD_10_CM, "C50"), Coding(ICD_10_CM, "C50911"))
-    assert not is_at_or_below(Coding(SNOMED_CT, "254701007"), Coding(SNOMED_CT, "254701"))
+    assert Coding(ICD_10_CM, "C50") in at_or_above(Coding(ICD_10_CM, "C50911"))
+    assert at_or_above(Coding(ICD_10_CM, "C50")) == (Coding(ICD_10_CM, "C50"),)
+    assert at_or_above(Coding(SNOMED_CT, "254701007")) == (Coding(SNOMED_CT, "254701007"),)
 
 
 def test_codes_of_one_order_are_intersected(knowledge: Knowledge) -> None:
