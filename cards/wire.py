@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, assert_never
 
-from cards.card import Action, Card, Link, Suggestion
+from cards.card import Action, Link, Suggestion
+from cards.issue import IssuedCard
 from knowledge.appraisal import Appraisal, NoCriteriaApply, NotJudged, Rated, Undetermined
 from knowledge.findings import Finding, Presence
 from knowledge.guideline import CodedText, Topic
@@ -15,27 +16,27 @@ Json = dict[str, Any]
 APPRAISALS = "lumbar-imaging-cds.appraisals"
 
 
-def response(
-    topic: Topic, cards: Iterable[Card], judged: Iterable[Appraisal | NotJudged], new_uuid: Callable[[], str]
-) -> Json:
-    """The answer to a hook call; ``new_uuid`` names each card and suggestion."""
+def response(topic: Topic, cards: Iterable[IssuedCard], judged: Iterable[Appraisal | NotJudged]) -> Json:
+    """The answer to a hook call."""
     appraisals = [appraisal_json(topic, each) for each in judged]
-    answer: Json = {"cards": [card_json(card, new_uuid) for card in cards]}
+    answer: Json = {"cards": [card_json(card) for card in cards]}
     if appraisals:
         answer["extension"] = {APPRAISALS: appraisals}
     return answer
 
 
-def card_json(card: Card, new_uuid: Callable[[], str]) -> Json:
+def card_json(issued: IssuedCard) -> Json:
+    card = issued.card
     shown: Json = {
-        "uuid": new_uuid(),
+        "uuid": issued.uuid,
         "summary": card.summary,
         "detail": card.detail,
         "indicator": card.indicator.value,
         "source": {"label": card.source.label, "url": card.source.url, "topic": coding_json(card.source.topic)},
     }
     if card.suggestions:
-        shown["suggestions"] = [_suggestion_json(suggestion, new_uuid) for suggestion in card.suggestions]
+        named = zip(card.suggestions, issued.suggestion_uuids, strict=True)
+        shown["suggestions"] = [_suggestion_json(suggestion, uuid) for suggestion, uuid in named]
         shown["selectionBehavior"] = "at-most-one"
     if card.override_reasons:
         shown["overrideReasons"] = [coding_json(reason) for reason in card.override_reasons]
@@ -48,10 +49,10 @@ def coding_json(coded: CodedText) -> Json:
     return {"system": coded.coding.system, "code": coded.coding.code, "display": coded.display}
 
 
-def _suggestion_json(suggestion: Suggestion, new_uuid: Callable[[], str]) -> Json:
+def _suggestion_json(suggestion: Suggestion, uuid: str) -> Json:
     return {
         "label": suggestion.label,
-        "uuid": new_uuid(),
+        "uuid": uuid,
         "actions": [_action_json(action) for action in suggestion.actions],
     }
 

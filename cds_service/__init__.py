@@ -8,6 +8,7 @@ from uuid import uuid4
 
 from flask import Flask
 
+from cds_service.authentication import register_authentication
 from cds_service.discovery import discovery_blueprint
 from cds_service.errors import register_errors
 from cds_service.feedback import feedback_blueprint
@@ -34,6 +35,7 @@ def create_app(
     register_errors(app)
     register_cors(app)
     register_request_log(app)
+    register_authentication(app, settings)
     app.register_blueprint(discovery_blueprint())
     app.register_blueprint(order_hooks_blueprint(judge, today, new_uuid))
     app.register_blueprint(feedback_blueprint(store))

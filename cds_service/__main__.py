@@ -98,6 +98,7 @@ def _is_loopback(host: str) -> bool:
 def _evaluate(options: argparse.Namespace, settings: Settings) -> int:
     from uuid import uuid4
 
+    from cards.issue import issue
     from cards.wire import response
     from cds_service.envelope import parse_json, parse_request
     from cds_service.explain import explain, read_aloud
@@ -118,7 +119,8 @@ def _evaluate(options: argparse.Namespace, settings: Settings) -> int:
     knowledge = load_low_back_pain()
     judged = Judge(knowledge, settings).judge(call, options.today or date.today())
     if options.json:
-        answer = response(knowledge.topic, judged.cards, judged.appraisals, lambda: str(uuid4()))
+        issued = [issue(card, lambda: str(uuid4())) for card in judged.cards]
+        answer = response(knowledge.topic, issued, judged.appraisals)
         print(json.dumps(json.loads(to_json(answer)), indent=2, ensure_ascii=False))
         return 0
     print(read_aloud(judged))

@@ -30,7 +30,7 @@ def _card(card: Card) -> str:
 def explain(topic: Topic, judged: Judged) -> str:
     """Why each order was judged as it was: entries, concepts, variants, floor and ceiling, cells and locators."""
     parts = [_chart(judged.chart)]
-    for _, appraisal, _ in judged.orders:
+    for appraisal in judged.appraisals:
         parts.append("\n".join(_order(topic, appraisal)))
     if not judged.orders:
         parts.append("ORDERS\n  none of the drafts is a lumbar study that is to be judged")

@@ -10,6 +10,7 @@ from flask import Blueprint, Response, g, request
 
 from cards.build import build_card
 from cards.card import Card
+from cards.issue import issue
 from cards.wire import response
 from cds_service.chart import read_chart
 from cds_service.discovery import HOOKS
@@ -25,19 +26,28 @@ from knowledge.loading import Knowledge
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """What one call came to: each order with its appraisal and its card, if any; and the chart that was read."""
+class JudgedOrder:
+    """One draft order, what came of it, and the card that it deserves, if any."""
 
-    orders: tuple[tuple[DraftOrder, Appraisal | NotJudged, Card | None], ...]
+    draft: DraftOrder
+    appraisal: Appraisal | NotJudged
+    card: Card | None
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What one call came to: each order that was looked at, and the chart that was read."""
+
+    orders: tuple[JudgedOrder, ...]
     chart: Chart
 
     @property
     def appraisals(self) -> list[Appraisal | NotJudged]:
-        return [appraisal for _, appraisal, _ in self.orders]
+        return [order.appraisal for order in self.orders]
 
     @property
     def cards(self) -> list[Card]:
-        return [card for _, _, card in self.orders if card is not None]
+        return [order.card for order in self.orders if order.card is not None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +63,14 @@ class Judge:
         orders = read_orders(call, delivered, self.knowledge)
         session = session_referrals(call, delivered, self.knowledge)
         chart = read_chart(delivered, call.patient_id, self.knowledge, self.settings.chart, session)
-        return Judged(tuple((order, *self._judge_order(order, chart, today)) for order in orders), chart)
+        return Judged(tuple(self._judge_order(order, chart, today) for order in orders), chart)
 
-    def _judge_order(self, order: DraftOrder, chart: Chart, today: date) -> tuple[Appraisal | NotJudged, Card | None]:
-        if isinstance(order.ordered, NotJudged):
-            return order.ordered, None
-        appraisal = appraise_order(self.knowledge, chart, order.ordered, today)
-        return appraisal, build_card(self.knowledge.topic, appraisal, order.resource, self.settings.cards)
+    def _judge_order(self, draft: DraftOrder, chart: Chart, today: date) -> JudgedOrder:
+        if isinstance(draft.ordered, NotJudged):
+            return JudgedOrder(draft, draft.ordered, None)
+        appraisal = appraise_order(self.knowledge, chart, draft.ordered, today)
+        card = build_card(self.knowledge.topic, appraisal, draft.resource, self.settings.cards)
+        return JudgedOrder(draft, appraisal, card)
 
 
 def order_hooks_blueprint(judge: Judge, today: Callable[[], date], new_uuid: Callable[[], str]) -> Blueprint:
@@ -73,7 +84,8 @@ def order_hooks_blueprint(judge: Judge, today: Callable[[], date], new_uuid: Cal
         hook_request = parse_request(request.get_data(cache=False), HOOKS[service])
         judged = judge.judge(hook_request, today())
         g.judged, g.oddities = judged, hook_request.oddities
-        answer = response(judge.knowledge.topic, judged.cards, judged.appraisals, new_uuid)
+        issued = [issue(card, new_uuid) for card in judged.cards]
+        answer = response(judge.knowledge.topic, issued, judged.appraisals)
         return Response(to_json(answer), mimetype="application/json")
 
     return blueprint

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from cards.build import CardSettings
+from cards.profiles import Profile
 from cds_service.chart import ChartSettings
+from cds_service.clients import Client, anyone
 
 
 class SettingsError(Exception):
@@ -23,6 +25,9 @@ class Settings:
     rate_on_order_alone: bool = False
     text_only_entries_listed: bool = False
     optional_cards: bool = False
+    profile: Profile = Profile.SPEC
+    system_actions: bool = False
+    shadow: bool = False
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -44,6 +49,11 @@ class Settings:
             uncoded_entries_are_listed_only=self.text_only_entries_listed,
             unseen_counts_as_empty=self.rate_on_order_alone,
         )
+
+    @property
+    def anyone(self) -> Client:
+        """What holds for a caller where no client decides it."""
+        return anyone(self.profile, system_actions=self.system_actions, shadow=self.shadow)
 
     @property
     def cards(self) -> CardSettings:
@@ -106,5 +116,20 @@ VARIABLES = {
         _choice(on=True, off=False),
         "on or off",
         "on: also info cards where a better-rated study exists, or the contrast is not stated",
+    ),
+    "CDS_PROFILE": Variable(
+        "profile", Profile, f"one of {', '.join(Profile)}", "the shape of answers where no client decides it"
+    ),
+    "CDS_SYSTEM_ACTIONS": Variable(
+        "system_actions",
+        _choice(on=True, off=False),
+        "on or off",
+        "on: PAMA rating actions on the orders, where no client decides it",
+    ),
+    "CDS_SHADOW": Variable(
+        "shadow",
+        _choice(on=True, off=False),
+        "on or off",
+        "on: judge and record, send no card, where no client decides it",
     ),
 }

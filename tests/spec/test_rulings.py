@@ -101,7 +101,7 @@ def test_notes_are_noted(knowledge: Knowledge, ruling: Json) -> None:
 
     call = parse_request(json.dumps(request_for(ruling)).encode(), "order-select")
     judged = Judge(knowledge, Settings()).judge(call, today_of(ruling))
-    notes = judged.orders[0][1].reading.notes  # type: ignore[union-attr]
+    notes = judged.orders[0].appraisal.reading.notes  # type: ignore[union-attr]
     assert [name for name, found in notes.items() if found.presence == "present"] == ruling["expect"]["notes"]
 
 

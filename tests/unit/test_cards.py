@@ -10,6 +10,7 @@ import pytest
 
 from cards.build import build_card
 from cards.card import Card, Indicator
+from cards.issue import issue
 from cards.wire import card_json, without_empty
 from cards.wording import CATEGORY, escaped
 from cds_service.envelope import parse_request
@@ -71,7 +72,7 @@ def test_no_card_says_that_imaging_is_inappropriate_under_a_red_flag(knowledge: 
     seen = 0
     for _, ruling in rulings():
         judged = judge.judge(parse_request(json.dumps(request_for(ruling)).encode(), "order-select"), AS_OF)
-        for _, appraisal, card in judged.orders:
+        for appraisal, card in ((order.appraisal, order.card) for order in judged.orders):
             established = getattr(appraisal, "established", ())
             if card is not None and set(established) & {4, 5, 6, 7}:
                 seen += 1
@@ -104,7 +105,7 @@ def test_conservative_care_removes_the_order_or_refers(knowledge: Knowledge) -> 
     """Without a red flag the card offers to remove the order, or to replace it by a referral for the same reasons."""
     judged = _judged(knowledge, {"code": "CPT 72148"})
     (card,) = judged.cards
-    sent = judged.orders[0][0].resource
+    sent = judged.orders[0].draft.resource
     assert _actions(card) == [["delete"], ["delete", "create"]]
     remove = card.suggestions[0].actions[0]
     assert (remove.resource_id, remove.resource) == ("ServiceRequest/order-1", None)
@@ -129,7 +130,7 @@ def test_a_missing_fact_is_recorded_beside_the_earlier_reasons(knowledge: Knowle
     """The suggestion adds one coded reason, keeps those there were, and the next call rates the order."""
     judged = _judged(knowledge, {"code": "CPT 72148"}, not_delivered=["conditions"])
     (card,) = judged.cards
-    sent = judged.orders[0][0].resource
+    sent = judged.orders[0].draft.resource
     changed = card.suggestions[1].actions[0].resource
     assert changed is not None
     assert changed["reasonCode"][:-1] == sent["reasonCode"]
@@ -154,13 +155,13 @@ def test_the_code_that_is_recorded_is_written_as_people_write_it(knowledge: Know
 def test_an_order_without_an_id_gets_a_card_without_buttons(knowledge: Knowledge) -> None:
     """Actions need a name for the draft; without one the card stands alone."""
     judged = _judged(knowledge, {"code": "CPT 72148"})
-    draft, appraisal, _ = judged.orders[0]
+    draft, appraisal = judged.orders[0].draft, judged.orders[0].appraisal
     nameless = {name: value for name, value in draft.resource.items() if name != "id"}
     card = build_card(knowledge.topic, appraisal, nameless)  # type: ignore[arg-type]
     assert card is not None
     assert card.suggestions == ()
-    assert "suggestions" not in card_json(card, lambda: "u")
-    assert "selectionBehavior" not in card_json(card, lambda: "u")
+    assert "suggestions" not in card_json(issue(card, lambda: "u"))
+    assert "selectionBehavior" not in card_json(issue(card, lambda: "u"))
 
 
 def test_in_pregnancy_no_ionising_study_is_suggested(knowledge: Knowledge) -> None:
