@@ -7,17 +7,14 @@ from dataclasses import dataclass
 from typing import Any, assert_never
 
 from cards import wording
-from cards.card import Card, Indicator, Link, Source
-from cards.override_reasons import CODE_SYSTEMS, OVERRIDE_REASONS
+from cards.card import Card, CardKind, Indicator, Link, Source
+from cards.override_reasons import OVERRIDE_REASONS
+from cards.profiles import SHAPES, Profile, Shape
 from cards.suggestions import Alternative, Instead, build_suggestions, find_alternative
 from knowledge.appraisal import LOWEST, Appraisal, NoCriteriaApply, Rated, Undetermined
 from knowledge.episodes import LOW_BACK_PAIN
-from knowledge.findings import Coding, Presence
-from knowledge.guideline import CodedText, Topic
-
-TOPIC = CodedText(
-    Coding(f"{CODE_SYSTEMS}/card-topic", "lumbar-imaging-appropriateness"), "Appropriateness of lumbar spine imaging"
-)
+from knowledge.findings import Presence
+from knowledge.guideline import Topic
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,62 +25,129 @@ class CardSettings:
     """Also an info card where a better-rated study exists for an order that may be appropriate, or contrast is open."""
 
 
-def build_card(
-    topic: Topic, appraisal: Appraisal, order: Mapping[str, Any], settings: CardSettings = CardSettings()
-) -> Card | None:
-    """The card for one order, or None: a clinician is not interrupted without a reason.
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """The draft order a card is about, and what stands beside it in the session."""
 
-    ``order`` is the draft as the client sent it; actions echo it.
-    """
+    resource: Mapping[str, Any]
+    """As the client sent it; actions echo it."""
+    one_of_several: bool = False
+    """Other orders of the call are judged too, so that the card names its own."""
+    therapy_ordered: bool = False
+    """A referral to physical therapy is among the drafts already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """What a card says, before it is written for one client."""
+
+    kind: CardKind
+    summary: str
+    indicator: Indicator
+    alternative: Alternative
+
+
+def build_card(
+    topic: Topic,
+    appraisal: Appraisal,
+    draft: Draft,
+    settings: CardSettings = CardSettings(),
+    shape: Shape = SHAPES[Profile.SPEC],
+) -> Card | None:
+    """The card for one order, or None: a clinician is not interrupted without a reason."""
+    advice = advise(topic, appraisal, settings)
+    if advice is None:
+        return None
+    order, alternative = draft.resource, advice.alternative
+    suggestions = build_suggestions(topic, appraisal, alternative, order, shape, therapy_ordered=draft.therapy_ordered)
+    instead = _instead(topic, appraisal, alternative)
+    return Card(
+        kind=advice.kind,
+        summary=advice.summary,
+        detail=wording.detail(topic, appraisal, instead, one_of_several=draft.one_of_several),
+        indicator=advice.indicator,
+        source=_source(topic, shape, advice.kind),
+        suggestions=suggestions,
+        override_reasons=OVERRIDE_REASONS,
+        links=(_guideline(topic),) if shape.links_beside_suggestions else (),
+        selection_behavior=shape.selection,
+        associated_order=appraisal.order.reference if shape.names_its_order and order.get("id") else None,
+    )
+
+
+def reference_card(topic: Topic, shape: Shape) -> Card:
+    """Where the guideline can be read, as a card of its own: for clients that take no link beside suggestions."""
+    return Card(
+        kind=CardKind.GUIDELINE,
+        summary=wording.REFERENCE_SUMMARY,
+        detail=wording.REFERENCE_DETAIL,
+        indicator=Indicator.INFO,
+        source=_source(topic, shape, CardKind.GUIDELINE),
+        suggestions=(),
+        override_reasons=(),
+        links=(_guideline(topic),),
+    )
+
+
+def _source(topic: Topic, shape: Shape, kind: CardKind) -> Source:
+    return Source(f"{topic.title} ({topic.edition})", topic.citation.url, shape.topics[kind])
+
+
+def _guideline(topic: Topic) -> Link:
+    return Link(wording.GUIDELINE_LINK, topic.citation.guideline_url)
+
+
+def advise(topic: Topic, appraisal: Appraisal, settings: CardSettings) -> Advice | None:
+    """What there is to say of one order, if anything."""
     verdict = appraisal.verdict
     match verdict:
         case Rated(category):
             if category is LOWEST:
-                return _not_appropriate(topic, appraisal, order)
-            return _better_exists(topic, appraisal, order) if settings.optional_cards else None
+                return _not_appropriate(topic, appraisal)
+            return _better_exists(topic, appraisal) if settings.optional_cards else None
         case Undetermined(floor, _, missing, only_contrast):
             if floor is LOWEST and not only_contrast:
-                alternative = find_alternative(topic, appraisal)
                 summary = wording.summary_unless(topic, appraisal, missing)
-                return _card(topic, appraisal, alternative, summary, Indicator.INFO, order)
+                return Advice(CardKind.APPROPRIATE_USE, summary, Indicator.INFO, find_alternative(topic, appraisal))
             if not settings.optional_cards:
                 return None
             if only_contrast:
-                nothing = Alternative(Instead.NOTHING)
                 summary = wording.summary_state_contrast(topic, appraisal)
-                return _card(topic, appraisal, nothing, summary, Indicator.INFO, order)
-            return _better_exists(topic, appraisal, order) if floor is not None else None
+                return Advice(CardKind.APPROPRIATE_USE, summary, Indicator.INFO, Alternative(Instead.NOTHING))
+            return _better_exists(topic, appraisal) if floor is not None else None
         case NoCriteriaApply():
-            return _child_radiation(topic, appraisal, order)
+            return _child_radiation(topic, appraisal)
         case _:
             assert_never(verdict)
 
 
-def _not_appropriate(topic: Topic, appraisal: Appraisal, order: Mapping[str, Any]) -> Card:
+def _not_appropriate(topic: Topic, appraisal: Appraisal) -> Advice:
     alternative = find_alternative(topic, appraisal)
     emergency = topic.decisive_variant in appraisal.established
     indicator = Indicator.CRITICAL if emergency else Indicator.WARNING
+    kind = CardKind.OFF_GUIDELINE
     if emergency:
         summary = wording.summary_emergency(topic, appraisal, mri_in_doubt=alternative.mri_passed_over)
     elif alternative.kind is Instead.BETTER_STUDY:
         assert alternative.category is not None
+        kind = CardKind.ALTERNATIVE
         summary = wording.summary_better_study(topic, appraisal, alternative.procedures[0], alternative.category)
     else:
         summary = wording.summary_not_appropriate(topic, appraisal)
     if appraisal.reading.is_child:
         indicator = Indicator.INFO
-    return _card(topic, appraisal, alternative, summary, indicator, order)
+    return Advice(kind, summary, indicator, alternative)
 
 
-def _better_exists(topic: Topic, appraisal: Appraisal, order: Mapping[str, Any]) -> Card | None:
+def _better_exists(topic: Topic, appraisal: Appraisal) -> Advice | None:
     alternative = find_alternative(topic, appraisal)
     if alternative.kind is not Instead.BETTER_STUDY:
         return None
     summary = wording.summary_better_exists(topic, appraisal, alternative.procedures[0])
-    return _card(topic, appraisal, alternative, summary, Indicator.INFO, order)
+    return Advice(CardKind.ALTERNATIVE, summary, Indicator.INFO, alternative)
 
 
-def _child_radiation(topic: Topic, appraisal: Appraisal, order: Mapping[str, Any]) -> Card | None:
+def _child_radiation(topic: Topic, appraisal: Appraisal) -> Advice | None:
     """A child with low back pain and an ionising study, where the guideline itself says nothing."""
     procedures = [topic.procedures[procedure] for procedure in appraisal.order.procedures]
     pain = appraisal.findings[LOW_BACK_PAIN].presence is Presence.PRESENT
@@ -91,26 +155,7 @@ def _child_radiation(topic: Topic, appraisal: Appraisal, order: Mapping[str, Any
     if not (appraisal.reading.is_child and pain and named):
         return None
     summary = wording.summary_child_radiation(topic, appraisal)
-    return _card(topic, appraisal, Alternative(Instead.NOTHING), summary, Indicator.INFO, order)
-
-
-def _card(
-    topic: Topic,
-    appraisal: Appraisal,
-    alternative: Alternative,
-    summary: str,
-    indicator: Indicator,
-    order: Mapping[str, Any],
-) -> Card:
-    return Card(
-        summary=summary,
-        detail=wording.detail(topic, appraisal, _instead(topic, appraisal, alternative)),
-        indicator=indicator,
-        source=Source(f"{topic.title} ({topic.edition})", topic.citation.url, TOPIC),
-        suggestions=build_suggestions(topic, appraisal, alternative, order),
-        override_reasons=OVERRIDE_REASONS,
-        links=(Link(wording.GUIDELINE_LINK, topic.citation.guideline_url),),
-    )
+    return Advice(CardKind.APPROPRIATE_USE, summary, Indicator.INFO, Alternative(Instead.NOTHING))
 
 
 def _instead(topic: Topic, appraisal: Appraisal, alternative: Alternative) -> list[str]:
@@ -122,8 +167,7 @@ def _instead(topic: Topic, appraisal: Appraisal, alternative: Alternative) -> li
         case Instead.CONSERVATIVE_CARE:
             sentences.append(wording.INSTEAD_CONSERVATIVE)
         case Instead.MISSING_FACTS:
-            rated = isinstance(appraisal.verdict, Rated)
-            sentences.append(wording.INSTEAD_RECORD_FOR_THE_STUDY if rated else wording.INSTEAD_RECORD)
+            sentences.append(wording.instead_record(alternative.facts, rated=isinstance(appraisal.verdict, Rated)))
         case Instead.NOTHING:
             pass
         case _:

@@ -18,6 +18,19 @@ class Indicator(StrEnum):
     CRITICAL = "critical"
 
 
+class CardKind(StrEnum):
+    """What a card is about, by the codes of Da Vinci CRD's card types; a client may decline a kind."""
+
+    OFF_GUIDELINE = "off-guideline"
+    """The study is usually not appropriate, and no other study is better."""
+    ALTERNATIVE = "therapy-alternatives-opt"
+    """Another study is rated better."""
+    APPROPRIATE_USE = "appropriate-use"
+    """What the rating hangs on, or what to mind."""
+    GUIDELINE = "guideline"
+    """Where the guideline can be read."""
+
+
 @dataclass(frozen=True, slots=True)
 class Action:
     """One change to the session's orders: ``create`` or ``update`` with a resource, ``delete`` with a reference."""
@@ -55,6 +68,7 @@ class Source:
 class Card:
     """One piece of advice on one order."""
 
+    kind: CardKind
     summary: str
     """Plain text of at most 139 characters that stands alone."""
     detail: str
@@ -64,3 +78,6 @@ class Card:
     suggestions: tuple[Suggestion, ...]
     override_reasons: tuple[CodedText, ...]
     links: tuple[Link, ...]
+    selection_behavior: str = "at-most-one"
+    associated_order: str | None = None
+    """``ServiceRequest/id`` of its order, for clients that take it in an extension."""

@@ -9,7 +9,9 @@ from typing import Any
 
 from cards import wording
 from cards.card import Action, Suggestion
-from knowledge.appraisal import Appraisal, NoCriteriaApply, best, deciding_variants
+from cards.pama import rated_proposal, without_rating
+from cards.profiles import THERAPY, Replacing, Shape
+from knowledge.appraisal import Appraisal, NoCriteriaApply, Rated, Verdict, best, deciding_variants, suppose
 from knowledge.findings import ConceptId, Presence
 from knowledge.guideline import AppropriatenessCategory, CodedText, Concept, Procedure, Topic
 
@@ -116,26 +118,92 @@ def _recordable(topic: Topic, appraisal: Appraisal) -> tuple[Concept, ...]:
 
 
 def build_suggestions(
-    topic: Topic, appraisal: Appraisal, alternative: Alternative, order: Mapping[str, Any]
+    topic: Topic,
+    appraisal: Appraisal,
+    alternative: Alternative,
+    order: Mapping[str, Any],
+    shape: Shape,
+    *,
+    therapy_ordered: bool = False,
 ) -> tuple[Suggestion, ...]:
-    """The suggestions of a card; none where the draft has no id that an action could name."""
+    """The suggestions of a card, in the shape its client can carry out; none that it could not.
+
+    None where the draft has no id that an action could name. ``therapy_ordered``: a referral to physical therapy is
+    among the drafts already.
+    """
     if not order.get("id"):
         return ()
     match alternative.kind:
         case Instead.BETTER_STUDY:
-            return tuple(_replace_study(procedure, order) for procedure in alternative.procedures)
+            if shape.replacing is Replacing.CREATE_AND_DELETE:
+                return _create_and_delete(alternative.procedures, order, shape)
+            offered = [
+                _replace_study(topic, appraisal, procedure, order, shape) for procedure in alternative.procedures
+            ]
         case Instead.CONSERVATIVE_CARE:
-            return (_remove(order), _refer_to_physical_therapy(topic, order))
+            return _conservative(topic, order, shape, therapy_ordered=therapy_ordered)
         case Instead.MISSING_FACTS:
-            return tuple(_record(concept, order) for concept in alternative.facts)
+            if shape.replacing is Replacing.CREATE_AND_DELETE:
+                return ()
+            offered = [_record(topic, appraisal, concept, order, shape) for concept in alternative.facts]
         case Instead.NOTHING:
             return ()
+    return tuple(suggestion for suggestion in offered if suggestion is not None)
 
 
-def _replace_study(procedure: Procedure, order: Mapping[str, Any]) -> Suggestion:
+def _replace_study(
+    topic: Topic, appraisal: Appraisal, procedure: Procedure, order: Mapping[str, Any], shape: Shape
+) -> Suggestion | None:
     code = {"coding": _codings(procedure.order_codes, order), "text": procedure.name}
     label = wording.replace_label(procedure)
-    return Suggestion("alternative-study", label, (Action("update", label, {**order, "code": code}),))
+    holding, may_hold = deciding_variants(topic, appraisal.matches)
+    proposed = Rated(best(topic, procedure.id, holding or may_hold))
+    return _update("alternative-study", label, {**order, "code": code}, topic, proposed, shape)
+
+
+def _update(
+    kind: str, label: str, changed: Mapping[str, Any], topic: Topic, proposed: Verdict, shape: Shape
+) -> Suggestion | None:
+    """The order as it would be; None where this client could not apply it."""
+    resource: Mapping[str, Any] | None = without_rating(changed)
+    if shape.replacing is Replacing.RATED_UPDATE:
+        resource = rated_proposal(topic, changed, proposed) if _every_reason_is_coded(changed) else None
+    return None if resource is None else Suggestion(kind, label, (Action("update", label, resource),))
+
+
+def _every_reason_is_coded(order: Mapping[str, Any]) -> bool:
+    """The sandbox fails on an order whose reasons are missing or without a coding."""
+    reasons = order.get("reasonCode")
+    return isinstance(reasons, list) and all(isinstance(each, dict) and each.get("coding") for each in reasons)
+
+
+def _create_and_delete(
+    procedures: tuple[Procedure, ...], order: Mapping[str, Any], shape: Shape
+) -> tuple[Suggestion, ...]:
+    """The better study as an order of its own, then the removal of this one; nothing without a code to create it by."""
+    found = [
+        _create("alternative-study", wording.order_instead_label(procedure), orderable, order)
+        for procedure in procedures
+        if (orderable := shape.orderable(procedure.id)) is not None
+    ]
+    return (*found, _remove(order)) if found else ()
+
+
+def _create(kind: str, label: str, orderable: CodedText, order: Mapping[str, Any]) -> Suggestion:
+    return Suggestion(kind, label, (Action("create", label, _new_order(orderable, order)),))
+
+
+def _conservative(
+    topic: Topic, order: Mapping[str, Any], shape: Shape, *, therapy_ordered: bool
+) -> tuple[Suggestion, ...]:
+    found = [_remove(order)] if shape.lone_deletes else []
+    if therapy_ordered:
+        return tuple(found)
+    if shape.deletes_with_creates:
+        found.append(_refer_to_physical_therapy(topic, order))
+    elif (therapy := shape.orderable(THERAPY)) is not None:
+        found.append(_create("physical-therapy", wording.REFER_LABEL, therapy, order))
+    return tuple(found)
 
 
 def _codings(codes: tuple[CodedText, ...], order: Mapping[str, Any]) -> list[dict[str, str]]:
@@ -161,20 +229,26 @@ _CARRIED_OVER = ("subject", "encounter", "requester", "authoredOn", "reasonCode"
 
 def _refer_to_physical_therapy(topic: Topic, order: Mapping[str, Any]) -> Suggestion:
     """The order goes, a referral for the same patient and reasons comes."""
-    therapy = topic.physical_therapy
-    coding = {"system": therapy.coding.system, "code": therapy.coding.code, "display": therapy.display}
-    referral: dict[str, Any] = {
-        "resourceType": "ServiceRequest",
-        "status": "draft",
-        "intent": order.get("intent", "order"),
-        "code": {"coding": [coding], "text": therapy.display},
-        **{name: order[name] for name in _CARRIED_OVER if name in order},
-    }
+    referral = _new_order(topic.physical_therapy, order)
     actions = (_delete(order, wording.REMOVE_LABEL), Action("create", wording.THERAPY_LABEL, referral))
     return Suggestion("physical-therapy", wording.THERAPY_LABEL, actions)
 
 
-def _record(concept: Concept, order: Mapping[str, Any]) -> Suggestion:
+def _new_order(coded: CodedText, order: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A draft for the same patient, by the same person, for the same reasons."""
+    coding = {"system": coded.coding.system, "code": coded.coding.code, "display": coded.display}
+    return {
+        "resourceType": "ServiceRequest",
+        "status": "draft",
+        "intent": order.get("intent", "order"),
+        "code": {"coding": [coding], "text": coded.display},
+        **{name: order[name] for name in _CARRIED_OVER if name in order},
+    }
+
+
+def _record(
+    topic: Topic, appraisal: Appraisal, concept: Concept, order: Mapping[str, Any], shape: Shape
+) -> Suggestion | None:
     assert concept.record is not None
     coding = {
         "system": concept.record.coding.system,
@@ -183,6 +257,6 @@ def _record(concept: Concept, order: Mapping[str, Any]) -> Suggestion:
     }
     reasons = order.get("reasonCode")
     earlier = list(reasons) if isinstance(reasons, list) else []
-    label = wording.record_label(concept)
     changed = {**order, "reasonCode": [*earlier, {"coding": [coding], "text": concept.record.display}]}
-    return Suggestion("record-fact", label, (Action("update", label, changed),))
+    proposed = suppose(topic, appraisal, concept.id)
+    return _update("record-fact", wording.record_label(concept), changed, topic, proposed, shape)

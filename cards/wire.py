@@ -14,14 +14,31 @@ from knowledge.guideline import CodedText, Topic
 Json = dict[str, Any]
 
 APPRAISALS = "lumbar-imaging-cds.appraisals"
+# Da Vinci CRD: the order a card is about.
+ASSOCIATED = "davinci-crd.associated-resource"
 
 
-def response(topic: Topic, cards: Iterable[IssuedCard], judged: Iterable[Appraisal | NotJudged]) -> Json:
-    """The answer to a hook call."""
+def response(
+    topic: Topic,
+    cards: Iterable[IssuedCard],
+    judged: Iterable[Appraisal | NotJudged],
+    actions: Iterable[Action] = (),
+    *,
+    mirrored: bool = False,
+) -> Json:
+    """The answer to a hook call; ``mirrored``: system actions stand in the extension too."""
     appraisals = [appraisal_json(topic, each) for each in judged]
+    system_actions = [_action_json(action) for action in actions]
     answer: Json = {"cards": [card_json(card) for card in cards]}
+    extension: Json = {}
     if appraisals:
-        answer["extension"] = {APPRAISALS: appraisals}
+        extension[APPRAISALS] = appraisals
+    if system_actions:
+        answer["systemActions"] = system_actions
+        if mirrored:
+            extension["systemActions"] = system_actions
+    if extension:
+        answer["extension"] = extension
     return answer
 
 
@@ -37,11 +54,13 @@ def card_json(issued: IssuedCard) -> Json:
     if card.suggestions:
         named = zip(card.suggestions, issued.suggestion_uuids, strict=True)
         shown["suggestions"] = [_suggestion_json(suggestion, uuid) for suggestion, uuid in named]
-        shown["selectionBehavior"] = "at-most-one"
+        shown["selectionBehavior"] = card.selection_behavior
     if card.override_reasons:
         shown["overrideReasons"] = [coding_json(reason) for reason in card.override_reasons]
     if card.links:
         shown["links"] = [_link_json(link) for link in card.links]
+    if card.associated_order is not None:
+        shown["extension"] = {ASSOCIATED: [{"reference": card.associated_order}]}
     return shown
 
 

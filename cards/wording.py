@@ -34,6 +34,10 @@ KEY = {
 
 REMOVE_LABEL = "Remove this imaging order"
 THERAPY_LABEL = "Replace by a physical therapy referral"
+REFER_LABEL = "Refer to physical therapy"
+REFERENCE_SUMMARY = "The ACR Appropriateness Criteria for low back pain, by which imaging orders were rated."
+REFERENCE_DETAIL = "The guideline's own text is at the link; it is the American College of Radiology's."
+RATING_LABEL = "Adds the appropriateness rating to the order"
 GUIDELINE_LINK = "ACR Appropriateness Criteria: Low Back Pain"
 
 # What can begin formatting, a link or an automatic link in the middle of a line.
@@ -187,6 +191,10 @@ def replace_label(procedure: Procedure) -> str:
     return f"Replace by {procedure.short}"
 
 
+def order_instead_label(procedure: Procedure) -> str:
+    return f"Order {procedure.short} instead"
+
+
 def record_label(concept: Concept) -> str:
     assert concept.record is not None
     return f"Add to the reasons: {concept.record_label}"
@@ -195,9 +203,13 @@ def record_label(concept: Concept) -> str:
 # -- detail --------------------------------------------------------------------------------------
 
 
-def detail(topic: Topic, appraisal: Appraisal, instead: Sequence[str]) -> str:
-    """The body of a card: rating, facts with their place, what was not found or not seen, dose, what instead."""
+def detail(topic: Topic, appraisal: Appraisal, instead: Sequence[str], *, one_of_several: bool = False) -> str:
+    """The body of a card: rating, facts with their place, what was not found or not seen, dose, what instead.
+
+    ``one_of_several``: other orders of the call were judged too, so the order is named.
+    """
     paragraphs = [
+        _order_paragraph(appraisal, one_of_several=one_of_several),
         _rating_paragraph(topic, appraisal),
         _facts_paragraph(topic, appraisal),
         _refuted_paragraph(topic, appraisal),
@@ -210,6 +222,20 @@ def detail(topic: Topic, appraisal: Appraisal, instead: Sequence[str]) -> str:
         _authorship_paragraph(topic),
     ]
     return "\n\n".join(paragraph for paragraph in paragraphs if paragraph)
+
+
+def _order_paragraph(appraisal: Appraisal, *, one_of_several: bool) -> str:
+    order = appraisal.order
+    quoted = escaped(order.text)
+    parts = []
+    if one_of_several:
+        parts.append(f"**Order:** {quoted} ({escaped(order.reference)})" if quoted else f"**Order:** {order.reference}")
+    if order.read_from_text:
+        parts.append(
+            f"**The study was read from the order's text** ({quoted}): it has no code that this service knows. Please "
+            "check that the study named here is the one you mean."
+        )
+    return "\n\n".join(parts)
 
 
 def _rating_paragraph(topic: Topic, appraisal: Appraisal) -> str:
@@ -377,11 +403,17 @@ INSTEAD_CONSERVATIVE = (
     "Advice to stay active, exercise or physical therapy, and drugs for the pain. Imaging has its place when a red "
     "flag appears, or when six weeks of treatment bring little or no improvement."
 )
-INSTEAD_RECORD = "If one of the facts below holds, add it to the reasons of the order, and the order is rated again."
-INSTEAD_RECORD_FOR_THE_STUDY = (
-    "Which study is better depends on the scenario: if one of the facts below holds, add it to the reasons of the "
-    "order, and the study for it is named."
-)
+
+
+def instead_record(facts: Sequence[Concept], *, rated: bool) -> str:
+    """Which facts to add where they hold; ``rated``: they change which study is better, not the rating of this one."""
+    named = listed(concept.record_label for concept in facts)
+    if rated:
+        return (
+            f"Which study is better depends on the scenario: if the patient has {named}, add it to the reasons of the "
+            "order, and the study for it is named."
+        )
+    return f"If the patient has {named}, add it to the reasons of the order, and the order is rated again."
 
 
 def _notes_paragraph(topic: Topic, appraisal: Appraisal) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from cds_service.problems import Problem
 from cds_service.settings import Settings, SettingsError
+from cds_service.site import SiteError
 from knowledge.loading import KnowledgeError, load_low_back_pain
 
 
@@ -22,7 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         settings = Settings.from_environment(os.environ)
         return int(options.run(options, settings))
-    except (SettingsError, KnowledgeError) as error:
+    except (SettingsError, KnowledgeError, SiteError) as error:
         return _refuse(str(error))
 
 
@@ -98,12 +99,10 @@ def _is_loopback(host: str) -> bool:
 def _evaluate(options: argparse.Namespace, settings: Settings) -> int:
     from uuid import uuid4
 
-    from cards.issue import issue
-    from cards.wire import response
     from cds_service.envelope import parse_json, parse_request
     from cds_service.explain import explain, read_aloud
     from cds_service.json_out import to_json
-    from cds_service.order_hooks import Judge
+    from cds_service.order_hooks import Judge, compose
 
     try:
         body = sys.stdin.buffer.read() if options.request == "-" else Path(options.request).read_bytes()
@@ -116,16 +115,17 @@ def _evaluate(options: argparse.Namespace, settings: Settings) -> int:
     except Problem as problem:
         print(f"{options.request}: {problem.message}", file=sys.stderr)
         return 1
-    knowledge = load_low_back_pain()
-    judged = Judge(knowledge, settings).judge(call, options.today or date.today())
+    judge = Judge(load_low_back_pain(), settings)
+    shape = judge.shape(settings.profile)
+    judged = judge.judge(call, options.today or date.today(), shape)
+    topic = judge.knowledge.topic
+    answer = compose(topic, judged, call, settings.anyone, shape, lambda: str(uuid4()))
     if options.json:
-        issued = [issue(card, lambda: str(uuid4())) for card in judged.cards]
-        answer = response(knowledge.topic, issued, judged.appraisals)
-        print(json.dumps(json.loads(to_json(answer)), indent=2, ensure_ascii=False))
+        print(json.dumps(json.loads(to_json(answer.json)), indent=2, ensure_ascii=False))
         return 0
-    print(read_aloud(judged))
+    print(read_aloud([issued.card for issued in answer.cards]))
     if options.explain:
-        print("\n" + explain(knowledge.topic, judged))
+        print("\n" + explain(topic, judged))
     return 0
 
 

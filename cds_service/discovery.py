@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Any
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 
+from cards.configuration import options
 from cds_service.json_out import to_json
 from knowledge.findings import PrefetchKey
 
@@ -52,6 +54,7 @@ def services() -> dict[str, list[dict[str, Any]]]:
                 "description": _DESCRIPTION,
                 "usageRequirements": _USAGE,
                 "prefetch": PREFETCH,
+                "extension": {"davinci-crd.configuration-options": options()},
             }
             for service, hook in HOOKS.items()
         ]
@@ -61,9 +64,13 @@ def services() -> dict[str, list[dict[str, Any]]]:
 def discovery_blueprint() -> Blueprint:
     blueprint = Blueprint("discovery", __name__)
     body = to_json(services())
+    etag = sha256(body).hexdigest()[:16]
 
     @blueprint.get("/cds-services")
     def discovery() -> Response:
-        return Response(body, mimetype="application/json", headers={"Cache-Control": "max-age=3600"})
+        response = Response(body, mimetype="application/json", headers={"Cache-Control": "max-age=3600"})
+        response.set_etag(etag)
+        response.make_conditional(request)
+        return response
 
     return blueprint

@@ -9,12 +9,12 @@ from typing import Any
 
 from cds_service.chart import ChartReader, read_order
 from cds_service.envelope import Draft, HookRequest
-from cds_service.fhir_elements import Unreadable, items, reference_of, text_of, word
+from cds_service.fhir_elements import Unreadable, items, reference_of, text_of, texts_of, word
 from cds_service.prefetch import Delivered, relative
 from knowledge.appraisal import NotJudged, NotJudgedReason
-from knowledge.findings import Coding, Entry, Kind, OrderedProcedure
+from knowledge.findings import Coding, Entry, Kind, OrderedProcedure, ProcedureId
 from knowledge.loading import Knowledge
-from knowledge.orders import ConflictingCodes
+from knowledge.orders import ConflictingCodes, Study
 
 Json = dict[str, Any]
 
@@ -41,19 +41,24 @@ class _Imaging:
     draft: Draft
     reference: str
     codings: tuple[Coding, ...]
+    by_text: tuple[ProcedureId, ...] = ()
+    """What its words stand for, where it has no code of a known system."""
 
 
-def read_orders(request: HookRequest, delivered: Delivered, knowledge: Knowledge) -> list[DraftOrder]:
-    """The lumbar studies among the drafts that are to be judged, in the order they were sent."""
+def read_orders(
+    request: HookRequest, delivered: Delivered, knowledge: Knowledge, *, read_text: bool = True
+) -> list[DraftOrder]:
+    """The lumbar studies among the drafts that are to be judged, in the order they were sent.
+
+    ``read_text``: a draft without a code of a known system is read by its words.
+    """
     reader = ChartReader(delivered, request.patient_id, knowledge)
     drafts = list(_numbered(request))
     selected = _selected(request, [reference for reference, _ in drafts])
     imaging = [
-        _Imaging(draft, reference, codings)
+        each
         for reference, draft in drafts
-        if word(draft.resource, "resourceType") in _ORDERS
-        and (codings := _order_codings(reader, draft.resource))
-        and knowledge.orders.resolve(codings) is not None
+        if (each := _imaging(reader, reference, draft, knowledge, read_text=read_text)) is not None
     ]
     live = Counter(
         coding for each in imaging if word(each.draft.resource, "status") in _DRAFTS for coding in set(each.codings)
@@ -67,6 +72,21 @@ def read_orders(request: HookRequest, delivered: Delivered, knowledge: Knowledge
             continue
         found[each.reference] = DraftOrder(each.draft.resource, _read(reader, each, others, knowledge))
     return list(found.values())
+
+
+def _imaging(
+    reader: ChartReader, reference: str, draft: Draft, knowledge: Knowledge, *, read_text: bool
+) -> _Imaging | None:
+    """The draft as an imaging study, by its codes, else by its words; None where it is none that we know."""
+    resource = draft.resource
+    if word(resource, "resourceType") not in _ORDERS:
+        return None
+    codings = _order_codings(reader, resource, knowledge)
+    if codings:
+        known = knowledge.orders.resolve(codings) is not None
+        return _Imaging(draft, reference, codings) if known else None
+    procedures = knowledge.order_text.read(texts_of(resource.get("code"))) if read_text else ()
+    return _Imaging(draft, reference, (), procedures) if procedures else None
 
 
 def session_referrals(request: HookRequest, delivered: Delivered, knowledge: Knowledge) -> tuple[Entry, ...]:
@@ -111,15 +131,23 @@ def _is_judged(each: _Imaging, selected: frozenset[str] | None, imaging: list[_I
     )
 
 
-def _order_codings(reader: ChartReader, resource: Json) -> tuple[Coding, ...]:
-    """The codings of an order, the CPT codes of its billing options among them."""
+def _order_codings(reader: ChartReader, resource: Json, knowledge: Knowledge) -> tuple[Coding, ...]:
+    """The codings of an order, the site's own and the CPT codes of its billing options among them."""
     code = resource.get("code")
-    found = list(reader.codings(code))
+    found = [*reader.codings(code), *_local_codings(code, knowledge)]
     for holder in (resource, code):
         for extension in items(holder.get("extension")) if isinstance(holder, dict) else []:
             if isinstance(extension, dict) and _BILLING in str(extension.get("url")):
                 found += _codings_within(reader, extension)
     return tuple(dict.fromkeys(found))
+
+
+def _local_codings(code: Any, knowledge: Knowledge) -> Iterator[Coding]:
+    for each in items(code.get("coding")) if isinstance(code, dict) else []:
+        if isinstance(each, dict) and isinstance(each.get("system"), str) and isinstance(each.get("code"), str):
+            local = Coding(each["system"], each["code"])
+            if local in knowledge.orders.codes:
+                yield local
 
 
 def _codings_within(reader: ChartReader, value: Any, depth: int = 0) -> Iterator[Coding]:
@@ -143,7 +171,7 @@ def _read(
         return NotJudged(each.reference, NotJudgedReason.SUBJECT_MISMATCH)
     if word(resource, "status") not in _DRAFTS or resource.get("doNotPerform") is True:
         return NotJudged(each.reference, NotJudgedReason.STATUS)
-    resolved = knowledge.orders.resolve(each.codings, beside=others)
+    resolved = Study(each.by_text) if each.by_text else knowledge.orders.resolve(each.codings, beside=others)
     if resolved is None or isinstance(resolved, ConflictingCodes):
         return NotJudged(each.reference, NotJudgedReason.CONFLICTING_CODES)
     try:
@@ -159,6 +187,7 @@ def _read(
         unread_reasons=tuple(unread),
         text=text_of(resource.get("code")),
         has_reasons=bool(reasons or unread),
+        read_from_text=bool(each.by_text),
     )
 
 

@@ -11,7 +11,8 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
-from cds_service.prefetch import bare_id
+from cds_service.fhir_elements import reference_of
+from cds_service.prefetch import bare_id, relative
 from cds_service.problems import Problem, bad_request
 
 Json = dict[str, Any]
@@ -39,6 +40,7 @@ class HookRequest:
     selections: tuple[str, ...]
     """As sent; empty when there are none."""
     prefetch: Json
+    extension: Json
     oddities: tuple[str, ...]
     """What was passed over, for the log; never content of the request."""
 
@@ -110,15 +112,27 @@ def parse_request(body: bytes, hook: str) -> HookRequest:
     selections = context.get("selections")
     if hook == "order-select" and not isinstance(selections, list):
         oddities.append("context.selections")
-    prefetch = value.get("prefetch")
+    drafts = _drafts(context["draftOrders"])
+    if isinstance(selections, list) and selections and not _named(selections, drafts):
+        oddities.append("context.selections: none names a draft")
     return HookRequest(
         hook=hook,
         patient_id=bare_id(context["patientId"]),
-        drafts=_drafts(context["draftOrders"]),
+        drafts=drafts,
         selections=tuple(each for each in selections if isinstance(each, str)) if isinstance(selections, list) else (),
-        prefetch=prefetch if isinstance(prefetch, dict) else {},
+        prefetch=_object(value.get("prefetch")),
+        extension=_object(value.get("extension")),
         oddities=tuple(oddities),
     )
+
+
+def _object(value: Any) -> Json:
+    return value if isinstance(value, dict) else {}
+
+
+def _named(selections: list[Any], drafts: tuple[Draft, ...]) -> bool:
+    references = {reference_of(draft.resource, "") for draft in drafts}
+    return any(relative(each) in references for each in selections if isinstance(each, str))
 
 
 def _drafts(bundle: Json) -> tuple[Draft, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from cards.card import Card
 from cds_service.order_hooks import Judged
@@ -13,10 +13,10 @@ from knowledge.guideline import Topic
 from knowledge.inference import Standing
 
 
-def read_aloud(judged: Judged) -> str:
+def read_aloud(cards: Iterable[Card]) -> str:
     """The cards of an answer, one after another; a sentence where there is none."""
-    cards = [_card(card) for card in judged.cards]
-    return "\n\n".join(cards) if cards else "No card: the clinician is not interrupted."
+    read = [_card(card) for card in cards]
+    return "\n\n".join(read) if read else "No card: the clinician is not interrupted."
 
 
 def _card(card: Card) -> str:

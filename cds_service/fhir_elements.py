@@ -148,11 +148,15 @@ def reference_of(resource: Json, otherwise: str) -> str:
 
 def text_of(concept: Any) -> str:
     """What a person reads in a CodeableConcept: its text, else the first display."""
+    return next(iter(texts_of(concept)), "")
+
+
+def texts_of(concept: Any) -> list[str]:
+    """The text of a CodeableConcept and the displays of its codings, in this order."""
     if not isinstance(concept, dict):
-        return ""
+        return []
     displays = [each.get("display") for each in items(concept.get("coding")) if isinstance(each, dict)]
-    shown = [each for each in (concept.get("text"), *displays) if isinstance(each, str) and each.strip()]
-    return shown[0].strip() if shown else ""
+    return [each.strip() for each in (concept.get("text"), *displays) if isinstance(each, str) and each.strip()]
 
 
 def span(value: Any) -> DateSpan | None:

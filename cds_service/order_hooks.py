@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
+from typing import Any
 
 from flask import Blueprint, Response, g, request
 
-from cards.build import build_card
+from cards.build import Draft, build_card, reference_card
 from cards.card import Card
-from cards.issue import issue
+from cards.configuration import Configuration
+from cards.issue import IssuedCard, issue
+from cards.pama import rating_action
+from cards.profiles import SHAPES, Profile, Shape
 from cards.wire import response
 from cds_service.chart import read_chart
+from cds_service.clients import Client
 from cds_service.discovery import HOOKS
 from cds_service.draft_orders import DraftOrder, read_orders, session_referrals
 from cds_service.envelope import HookRequest, parse_request
@@ -20,9 +25,13 @@ from cds_service.json_out import to_json
 from cds_service.prefetch import read_prefetch
 from cds_service.problems import Problem
 from cds_service.settings import Settings
+from cds_service.site import Site, read_site
 from knowledge.appraisal import Appraisal, NotJudged, appraise_order
 from knowledge.findings import Chart
+from knowledge.guideline import Topic
 from knowledge.loading import Knowledge
+
+NewUuid = Callable[[], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,30 +59,69 @@ class Judged:
         return [order.card for order in self.orders if order.card is not None]
 
 
-@dataclass(frozen=True, slots=True)
 class Judge:
-    """Judges the orders of a call with one topic's knowledge and one site's settings."""
+    """Judges the orders of a call with one topic's knowledge, one site's names and its settings."""
 
-    knowledge: Knowledge
-    settings: Settings
+    def __init__(self, knowledge: Knowledge, settings: Settings) -> None:
+        self.site = read_site(settings.site, knowledge) if settings.site is not None else Site()
+        self.knowledge = replace(knowledge, orders=knowledge.orders.with_codes(self.site.order_codes))
+        self.settings = settings
 
-    def judge(self, call: HookRequest, today: date) -> Judged:
+    def shape(self, profile: Profile) -> Shape:
+        """What a client of this profile can carry out at this site."""
+        return SHAPES[profile].with_orderables(self.site.orderables)
+
+    def judge(self, call: HookRequest, today: date, shape: Shape = SHAPES[Profile.SPEC]) -> Judged:
         """Read the chart and judge each order; ``today`` is the day of the call."""
-        delivered = read_prefetch(call.prefetch, ((draft.resource, draft.full_url) for draft in call.drafts))
-        orders = read_orders(call, delivered, self.knowledge)
+        drafts = ((draft.resource, draft.full_url) for draft in call.drafts)
+        delivered = read_prefetch(call.prefetch, drafts, self.site.prefetch_keys)
+        orders = read_orders(call, delivered, self.knowledge, read_text=self.settings.order_text)
         session = session_referrals(call, delivered, self.knowledge)
         chart = read_chart(delivered, call.patient_id, self.knowledge, self.settings.chart, session)
-        return Judged(tuple(self._judge_order(order, chart, today) for order in orders), chart)
+        therapy = any(self.knowledge.topic.physical_therapy.coding in entry.codings for entry in session)
+        judged = [
+            self._judge_order(order, chart, today, shape, several=len(orders) > 1, therapy=therapy) for order in orders
+        ]
+        return Judged(tuple(judged), chart)
 
-    def _judge_order(self, draft: DraftOrder, chart: Chart, today: date) -> JudgedOrder:
-        if isinstance(draft.ordered, NotJudged):
-            return JudgedOrder(draft, draft.ordered, None)
-        appraisal = appraise_order(self.knowledge, chart, draft.ordered, today)
-        card = build_card(self.knowledge.topic, appraisal, draft.resource, self.settings.cards)
-        return JudgedOrder(draft, appraisal, card)
+    def _judge_order(
+        self, order: DraftOrder, chart: Chart, today: date, shape: Shape, *, several: bool, therapy: bool
+    ) -> JudgedOrder:
+        if isinstance(order.ordered, NotJudged):
+            return JudgedOrder(order, order.ordered, None)
+        appraisal = appraise_order(self.knowledge, chart, order.ordered, today)
+        draft = Draft(order.resource, one_of_several=several, therapy_ordered=therapy)
+        return JudgedOrder(
+            order, appraisal, build_card(self.knowledge.topic, appraisal, draft, self.settings.cards, shape)
+        )
 
 
-def order_hooks_blueprint(judge: Judge, today: Callable[[], date], new_uuid: Callable[[], str]) -> Blueprint:
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one client is sent: the cards with their names, and the whole as JSON."""
+
+    cards: tuple[IssuedCard, ...]
+    json: dict[str, Any]
+
+
+def compose(topic: Topic, judged: Judged, call: HookRequest, client: Client, shape: Shape, new_uuid: NewUuid) -> Answer:
+    """The answer to one call in the shape of its client, with what it declined left out."""
+    cards = list(judged.cards)
+    if cards and not shape.links_beside_suggestions:
+        cards.append(reference_card(topic, shape))
+    dealt = Configuration.read(call.extension.get("davinci-crd.configuration")).dealt(cards)
+    issued = tuple(issue(card, new_uuid) for card in dealt)
+    actions = [
+        action
+        for order in judged.orders
+        if client.system_actions
+        and isinstance(order.appraisal, Appraisal)
+        and (action := rating_action(topic, order.appraisal, order.draft.resource, new_uuid)) is not None
+    ]
+    return Answer(issued, response(topic, issued, judged.appraisals, actions, mirrored=shape.mirrored_actions))
+
+
+def order_hooks_blueprint(judge: Judge, today: Callable[[], date], new_uuid: NewUuid) -> Blueprint:
     blueprint = Blueprint("order_hooks", __name__)
 
     @blueprint.post("/cds-services/<service>")
@@ -81,12 +129,13 @@ def order_hooks_blueprint(judge: Judge, today: Callable[[], date], new_uuid: Cal
         if service not in HOOKS:
             raise Problem(404, "There is no such service; GET /cds-services lists them.")
         refuse_other_media()
+        client: Client = g.client
+        shape = judge.shape(client.profile)
         hook_request = parse_request(request.get_data(cache=False), HOOKS[service])
-        judged = judge.judge(hook_request, today())
+        judged = judge.judge(hook_request, today(), shape)
         g.judged, g.oddities = judged, hook_request.oddities
-        issued = [issue(card, new_uuid) for card in judged.cards]
-        answer = response(judge.knowledge.topic, issued, judged.appraisals)
-        return Response(to_json(answer), mimetype="application/json")
+        answer = compose(judge.knowledge.topic, judged, hook_request, client, shape, new_uuid)
+        return Response(to_json(answer.json), mimetype="application/json")
 
     return blueprint
 

@@ -65,6 +65,12 @@ class Delivery:
     complete: bool = True
     gaps: list[Gap] = field(default_factory=list)
 
+    def joined(self, other: Delivery) -> Delivery:
+        """Both together: complete only where both are."""
+        return Delivery(
+            self.key, self.resources + other.resources, self.complete and other.complete, self.gaps + other.gaps
+        )
+
     def fail(self, reference: str, why: str) -> None:
         self.complete = False
         self.gaps.append(Gap(reference, why, self.key))
@@ -98,16 +104,27 @@ class Delivered:
             self.resources.setdefault(relative(full_url) or full_url, resource)
 
 
-def read_prefetch(prefetch: Mapping[str, Any], drafts: Iterable[tuple[Json, object]]) -> Delivered:
-    """Sort what was prefetched by our keys; keys under other names are recognised by the type of their resources."""
+OWN_KEYS: Mapping[str, PrefetchKey] = {key.value: key for key in PrefetchKey}
+
+
+def read_prefetch(
+    prefetch: Mapping[str, Any],
+    drafts: Iterable[tuple[Json, object]],
+    aliases: Mapping[str, PrefetchKey] = {},
+) -> Delivered:
+    """Sort what was prefetched by our keys, and by a site's ``aliases`` of them.
+
+    Keys under other names are recognised by the type of their resources.
+    """
     delivered = Delivered()
     for resource, full_url in drafts:
         delivered.remember(resource, full_url)
-    ours = {key.value for key in PrefetchKey}
-    for name in [name for name in prefetch if name in ours]:
-        key = PrefetchKey(name)
-        delivered.parts[key] = _read_value(key, prefetch[name], delivered, name)
-    _read_foreign({name: value for name, value in prefetch.items() if name not in ours}, delivered)
+    named = {**aliases, **OWN_KEYS}
+    for name in [name for name in prefetch if name in named]:
+        key = named[name]
+        part = _read_value(key, prefetch[name], delivered, name)
+        delivered.parts[key] = delivered.parts[key].joined(part) if key in delivered.parts else part
+    _read_foreign({name: value for name, value in prefetch.items() if name not in named}, delivered)
     return delivered
 
 
@@ -157,7 +174,7 @@ def _read_value(key: PrefetchKey, value: Any, delivered: Delivered, name: str) -
     elif isinstance(kind, str):
         delivered.remember(value)
         part.resources.append(value)
-        if name == key.value and not _asked_for(key, kind):
+        if name in OWN_KEYS and not _asked_for(key, kind):
             part.fail(name, "a resource of another type than this key asks for")
     else:
         part.fail(name, "an object that is no resource")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from cards.build import CardSettings
@@ -28,6 +29,8 @@ class Settings:
     profile: Profile = Profile.SPEC
     system_actions: bool = False
     shadow: bool = False
+    order_text: bool = True
+    site: Path | None = None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -92,6 +95,12 @@ def _url(text: str) -> str:
     return text
 
 
+def _path(text: str) -> Path:
+    if not text:
+        raise ValueError(text)
+    return Path(text)
+
+
 VARIABLES = {
     "CDS_DATABASE_URL": Variable(
         "database_url", _url, "a SQLAlchemy URL", "where feedback is stored; SQLite in the working directory"
@@ -116,6 +125,15 @@ VARIABLES = {
         _choice(on=True, off=False),
         "on or off",
         "on: also info cards where a better-rated study exists, or the contrast is not stated",
+    ),
+    "CDS_ORDER_TEXT": Variable(
+        "order_text",
+        _choice(on=True, off=False),
+        "on or off",
+        "on: an order without a code of a known system is read by its words; its card says so",
+    ),
+    "CDS_SITE": Variable(
+        "site", _path, "a file", "TOML file of a site's order codes, prefetch keys and preference list"
     ),
     "CDS_PROFILE": Variable(
         "profile", Profile, f"one of {', '.join(Profile)}", "the shape of answers where no client decides it"

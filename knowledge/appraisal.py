@@ -8,7 +8,7 @@ from datetime import date
 from enum import StrEnum
 
 from knowledge import episodes
-from knowledge.findings import Chart, ConceptId, Findings, OrderedProcedure, Presence, ProcedureId, Reading
+from knowledge.findings import Chart, ConceptId, Finding, Findings, OrderedProcedure, Presence, ProcedureId, Reading
 from knowledge.guideline import AppropriatenessCategory, Topic
 from knowledge.inference import Standing, VariantMatch, match_variants, topic_entered
 from knowledge.loading import Knowledge
@@ -149,6 +149,12 @@ def appraise(topic: Topic, procedures: tuple[ProcedureId, ...], matches: tuple[V
         missing=_missing(topic, procedures, matches, floor, may_hold),
         only_contrast=floor is LOWEST and any(each is not LOWEST for each in floors),
     )
+
+
+def suppose(topic: Topic, appraisal: Appraisal, concept: ConceptId) -> Verdict:
+    """The verdict on the same order if ``concept`` were present."""
+    findings = {**appraisal.findings, concept: Finding(concept, Presence.PRESENT)}
+    return appraise(topic, appraisal.order.procedures, match_variants(topic, findings))
 
 
 def deciding_variants(topic: Topic, matches: tuple[VariantMatch, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -161,6 +161,8 @@ class OrderedProcedure:
     text: str = ""
     has_reasons: bool = False
     """The order names a reason, readable or not."""
+    read_from_text: bool = False
+    """The study was read from the order's text, for want of a code."""
 
 
 class Presence(StrEnum):

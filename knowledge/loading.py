@@ -30,6 +30,7 @@ from knowledge.guideline import (
     Topic,
     Variant,
 )
+from knowledge.order_text import OrderText
 from knowledge.orders import Combination, OrderCode, OrderCodes
 from knowledge.vocabulary import Form, Ingredient, Strength, ValueSet, Vocabulary, read_coding
 
@@ -55,6 +56,7 @@ class Knowledge:
     topic: Topic
     vocabulary: Vocabulary
     orders: OrderCodes
+    order_text: OrderText
 
 
 @cache
@@ -70,9 +72,10 @@ def load(folder: Path) -> Knowledge:
     topic_data = read_checked(topic_file, "topic.schema.json")
     value_sets = _value_sets(folder / "valuesets")
     topic = _Reader(topic_file, topic_data, value_sets).topic()
-    orders = _orders(orders_file, read_checked(orders_file, "orders.schema.json"), topic)
+    orders_data = read_checked(orders_file, "orders.schema.json")
+    orders = _orders(orders_file, orders_data, topic)
     vocabulary = Vocabulary(value_sets, _ingredients(folder / "rxnorm-products.json"))
-    return Knowledge(topic, vocabulary, orders)
+    return Knowledge(topic, vocabulary, orders, _order_text(orders_file, orders_data["text"], orders))
 
 
 def read_json(file: Path) -> Json:
@@ -196,6 +199,24 @@ def _orders(file: Path, data: Json, topic: Topic) -> OrderCodes:
         for each in data["combinations"]
     )
     return OrderCodes(codes, combinations)
+
+
+def _order_text(file: Path, data: Json, orders: OrderCodes) -> OrderText:
+    studies = {}
+    for number, each in enumerate(data["studies"]):
+        if each["key"] not in orders.keys:
+            raise KnowledgeError(file, f"$.text.studies[{number}].key", f"no such key: {each['key']}")
+        studies[each["modality"], each["contrast"]] = orders.keys[each["key"]]
+    return OrderText(
+        spellings=tuple((written, word) for written, word in data["spellings"]),
+        regions=frozenset(data["regions"]),
+        modalities={word: modality for modality, words in data["modalities"].items() for word in words},
+        with_contrast=frozenset(data["with_contrast"]),
+        without_contrast=frozenset(data["without_contrast"]),
+        fillers=frozenset(data["fillers"]),
+        own_fillers={modality: frozenset(words) for modality, words in data["own_fillers"].items()},
+        studies=studies,
+    )
 
 
 class _Reader:

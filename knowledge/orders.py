@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from knowledge.findings import Coding, ProcedureId
 
@@ -50,6 +50,16 @@ class OrderCodes:
 
     codes: Mapping[Coding, OrderCode]
     combinations: tuple[Combination, ...]
+
+    @property
+    def keys(self) -> Mapping[str, tuple[ProcedureId, ...]]:
+        """What each key of the map stands for: ``mri-wo``, ``ct-unspecified`` ..."""
+        return {code.key: code.procedures for code in self.codes.values()}
+
+    def with_codes(self, local: Mapping[Coding, str]) -> OrderCodes:
+        """The map with a site's own codes, each standing for one of its keys."""
+        found = {coding: OrderCode(key, self.keys[key], False, "") for coding, key in local.items()}
+        return replace(self, codes={**self.codes, **found})
 
     def resolve(self, codings: Collection[Coding], beside: Collection[Coding] = ()) -> Resolved:
         """What an order with these codes is, beside the other drafts' codes; None when none is imaging we know.

@@ -22,7 +22,7 @@ def render() -> str:
     parts = ["# The gallery of cards", "Rendered by `python -m tests.gallery`; read every sentence when it changes."]
     for patient in json.loads((DATA / "gallery.json").read_text(encoding="utf-8"))["patients"]:
         call = parse_request(json.dumps(request_for(patient)).encode(), "order-select")
-        parts += [f"## {patient['title']}", read_aloud(judge.judge(call, AS_OF))]
+        parts += [f"## {patient['title']}", read_aloud(judge.judge(call, AS_OF).cards)]
     return "\n\n".join(parts) + "\n"
 
 

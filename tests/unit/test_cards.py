@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cards.build import build_card
+from cards.build import Draft, build_card
 from cards.card import Card, Indicator
 from cards.issue import issue
 from cards.wire import card_json, without_empty
@@ -157,7 +157,7 @@ def test_an_order_without_an_id_gets_a_card_without_buttons(knowledge: Knowledge
     judged = _judged(knowledge, {"code": "CPT 72148"})
     draft, appraisal = judged.orders[0].draft, judged.orders[0].appraisal
     nameless = {name: value for name, value in draft.resource.items() if name != "id"}
-    card = build_card(knowledge.topic, appraisal, nameless)  # type: ignore[arg-type]
+    card = build_card(knowledge.topic, appraisal, Draft(nameless))  # type: ignore[arg-type]
     assert card is not None
     assert card.suggestions == ()
     assert "suggestions" not in card_json(issue(card, lambda: "u"))
