@@ -15,6 +15,7 @@ from knowledge.appraisal import NotJudged, NotJudgedReason
 from knowledge.findings import Coding, Entry, Kind, OrderedProcedure, ProcedureId
 from knowledge.loading import Knowledge
 from knowledge.orders import ConflictingCodes, Study
+from knowledge.vocabulary import read_coding
 
 Json = dict[str, Any]
 
@@ -104,6 +105,18 @@ def session_referrals(request: HookRequest, delivered: Delivered, knowledge: Kno
         if entry is not None and entry.kind is Kind.REFERRAL:
             found.append(replace(entry, start=None, on_order=True))
     return tuple(found)
+
+
+def refers_to_therapy(request: HookRequest, knowledge: Knowledge) -> bool:
+    """Whether a referral to physical therapy is among the drafts."""
+    counts = knowledge.topic.therapy_referrals
+    return any(
+        read_coding(each.get("system"), each.get("code")) in counts
+        for _, draft in _numbered(request)
+        if word(draft.resource, "status") in _DRAFTS and isinstance(draft.resource.get("code"), dict)
+        for each in items(draft.resource["code"].get("coding"))
+        if isinstance(each, dict)
+    )
 
 
 def _numbered(request: HookRequest) -> Iterator[tuple[str, Draft]]:

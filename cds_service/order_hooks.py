@@ -19,7 +19,7 @@ from cards.wire import response
 from cds_service.chart import read_chart
 from cds_service.clients import Client
 from cds_service.discovery import HOOKS
-from cds_service.draft_orders import DraftOrder, read_orders, session_referrals
+from cds_service.draft_orders import DraftOrder, read_orders, refers_to_therapy, session_referrals
 from cds_service.envelope import HookRequest, parse_request
 from cds_service.json_out import to_json
 from cds_service.prefetch import read_prefetch
@@ -78,7 +78,7 @@ class Judge:
         orders = read_orders(call, delivered, self.knowledge, read_text=self.settings.order_text)
         session = session_referrals(call, delivered, self.knowledge)
         chart = read_chart(delivered, call.patient_id, self.knowledge, self.settings.chart, session)
-        therapy = any(self.knowledge.topic.physical_therapy.coding in entry.codings for entry in session)
+        therapy = refers_to_therapy(call, self.knowledge)
         judged = [
             self._judge_order(order, chart, today, shape, several=len(orders) > 1, therapy=therapy) for order in orders
         ]

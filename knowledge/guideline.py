@@ -215,6 +215,8 @@ class Topic:
     systemic_routes: frozenset[Coding]
     local_routes: frozenset[Coding]
     physical_therapy: CodedText
+    therapy_referrals: frozenset[Coding]
+    """Referrals beside which no other to physical therapy is suggested."""
     most_recorded_facts: int
     child_card_modalities: frozenset[str]
 

@@ -30,7 +30,7 @@ from knowledge.guideline import (
     Topic,
     Variant,
 )
-from knowledge.order_text import OrderText
+from knowledge.order_text import OrderText, spelling
 from knowledge.orders import Combination, OrderCode, OrderCodes
 from knowledge.vocabulary import Form, Ingredient, Strength, ValueSet, Vocabulary, read_coding
 
@@ -208,7 +208,7 @@ def _order_text(file: Path, data: Json, orders: OrderCodes) -> OrderText:
             raise KnowledgeError(file, f"$.text.studies[{number}].key", f"no such key: {each['key']}")
         studies[each["modality"], each["contrast"]] = orders.keys[each["key"]]
     return OrderText(
-        spellings=tuple((written, word) for written, word in data["spellings"]),
+        spellings=tuple((spelling(written), word) for written, word in data["spellings"]),
         regions=frozenset(data["regions"]),
         modalities={word: modality for modality, words in data["modalities"].items() for word in words},
         with_contrast=frozenset(data["with_contrast"]),
@@ -259,6 +259,7 @@ class _Reader:
             systemic_routes=self._codings("$.routes.systemic", data["routes"]["systemic"]),
             local_routes=self._codings("$.routes.local", data["routes"]["local"]),
             physical_therapy=self._coded("$.suggestions.physical_therapy", data["suggestions"]["physical_therapy"]),
+            therapy_referrals=self._codings("$.suggestions", data["suggestions"]["referrals_that_count"]),
             most_recorded_facts=data["suggestions"]["most_recorded_facts"],
             child_card_modalities=frozenset(data["child_card_modalities"]),
         )

@@ -12,12 +12,18 @@ _SEPARATORS = re.compile(r"[^a-z0-9]+")
 _LONGEST = 200
 
 
+def spelling(written: str) -> re.Pattern[str]:
+    """Finds a spelling where no letter or digit touches it; a mark at its end is its own border."""
+    border = r"(?![a-z0-9])" if written[-1].isalnum() else ""
+    return re.compile(rf"(?<![a-z0-9]){re.escape(written)}{border}")
+
+
 @dataclass(frozen=True, slots=True)
 class OrderText:
     """The words by which orders for lumbar studies are named, and what they stand for."""
 
-    spellings: tuple[tuple[str, str], ...]
-    """What is written with marks -> the word it stands for: ``w/o`` -> ``wo``."""
+    spellings: tuple[tuple[re.Pattern[str], str], ...]
+    """What is written with marks or blanks -> the word it stands for: ``w/o`` -> ``wo``."""
     regions: frozenset[str]
     modalities: Mapping[str, str]
     """Word -> modality."""
@@ -42,7 +48,7 @@ class OrderText:
             return ()
         plain = text.lower()
         for written, word in self.spellings:
-            plain = plain.replace(written, f" {word} ")
+            plain = written.sub(f" {word} ", plain)
         words = [word for word in _SEPARATORS.split(plain) if word]
         modalities = {self.modalities[word] for word in words if word in self.modalities}
         if len(modalities) != 1 or not any(word in self.regions for word in words):
