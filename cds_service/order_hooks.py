@@ -16,7 +16,7 @@ from cards.issue import IssuedCard, issue
 from cards.pama import rating_action
 from cards.profiles import SHAPES, Profile, Shape
 from cards.wire import response
-from cds_service.chart import read_chart
+from cds_service.chart import ChartReader, read_chart
 from cds_service.clients import Client
 from cds_service.discovery import HOOKS
 from cds_service.draft_orders import DraftOrder, read_orders, refers_to_therapy, session_referrals
@@ -75,9 +75,9 @@ class Judge:
         """Read the chart and judge each order; ``today`` is the day of the call."""
         drafts = ((draft.resource, draft.full_url) for draft in call.drafts)
         delivered = read_prefetch(call.prefetch, drafts, self.site.prefetch_keys)
-        orders = read_orders(call, delivered, self.knowledge, read_text=self.settings.order_text)
-        session = session_referrals(call, delivered, self.knowledge)
-        chart = read_chart(delivered, call.patient_id, self.knowledge, self.settings.chart, session)
+        reader = ChartReader(delivered, call.patient_id, self.knowledge)
+        orders = read_orders(call, reader, self.knowledge, read_text=self.settings.order_text)
+        chart = read_chart(reader, self.settings.chart, session_referrals(call, reader))
         therapy = refers_to_therapy(call, self.knowledge)
         judged = [
             self._judge_order(order, chart, today, shape, several=len(orders) > 1, therapy=therapy) for order in orders

@@ -81,8 +81,9 @@ class Delivered:
     """Everything that arrived with one call."""
 
     parts: dict[PrefetchKey, Delivery] = field(default_factory=dict)
-    resources: dict[str, Json] = field(default_factory=dict)
-    """Every resource of the call by ``Type/id`` and by fullUrl, for references."""
+    _seen: list[tuple[Json, object]] = field(default_factory=list)
+    _index: dict[str, Json] | None = None
+    """Every resource of the call by ``Type/id`` and by fullUrl; made when the first reference asks for it."""
 
     def resolve(self, reference: object, within: Json | None = None) -> Json | None:
         """The resource a reference points to: contained in ``within``, prefetched, or another draft."""
@@ -93,15 +94,25 @@ class Delivered:
                 if isinstance(each, dict) and each.get("id") in (name[1:], name):
                     return each
             return None
-        return self.resources.get(name) if name else None
+        if self._index is None:
+            self._index = _indexed(self._seen)
+        return self._index.get(name) if name else None
 
     def remember(self, resource: Json, full_url: object = None) -> None:
+        self._seen.append((resource, full_url))
+        self._index = None
+
+
+def _indexed(seen: Iterable[tuple[Json, object]]) -> dict[str, Json]:
+    found: dict[str, Json] = {}
+    for resource, full_url in seen:
         kind, identity = resource.get("resourceType"), resource.get("id")
         if isinstance(kind, str) and isinstance(identity, str):
-            self.resources.setdefault(f"{kind}/{identity}", resource)
+            found.setdefault(f"{kind}/{identity}", resource)
         if isinstance(full_url, str) and full_url:
-            self.resources.setdefault(full_url, resource)
-            self.resources.setdefault(relative(full_url) or full_url, resource)
+            found.setdefault(full_url, resource)
+            found.setdefault(relative(full_url) or full_url, resource)
+    return found
 
 
 OWN_KEYS: Mapping[str, PrefetchKey] = {key.value: key for key in PrefetchKey}
