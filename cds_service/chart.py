@@ -7,6 +7,7 @@ from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any
 
+from fhir.resources.R4B.codeableconcept import CodeableConcept
 from fhir.resources.R4B.condition import Condition
 from fhir.resources.R4B.diagnosticreport import DiagnosticReport
 from fhir.resources.R4B.medicationrequest import MedicationRequest
@@ -14,6 +15,7 @@ from fhir.resources.R4B.medicationstatement import MedicationStatement
 from fhir.resources.R4B.observation import Observation
 from fhir.resources.R4B.patient import Patient
 from fhir.resources.R4B.procedure import Procedure
+from fhir.resources.R4B.reference import Reference
 from fhir.resources.R4B.servicerequest import ServiceRequest
 from pydantic import BaseModel
 
@@ -112,9 +114,9 @@ _READ: Mapping[type[BaseModel], Mapping[str, Any]] = {
     DiagnosticReport: {"status": CODE, "effectiveDateTime": DATE, "effectivePeriod": _PERIOD},
 }
 # Required by the models and read by us before them.
-_SUBJECT = {"subject": {"reference": "Patient/read-before"}}
-_CODE = {"code": {"text": "read before"}}
-_DRUG = {"medicationCodeableConcept": {"text": "read before"}}
+_SUBJECT = {"subject": Reference(reference="Patient/read-before")}
+_CODE = {"code": CodeableConcept(text="read before")}
+_DRUG = {"medicationCodeableConcept": CodeableConcept(text="read before")}
 _GIVEN: Mapping[type[BaseModel], Json] = {
     Patient: {},
     Condition: _SUBJECT,
