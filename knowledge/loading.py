@@ -99,6 +99,8 @@ def read_json(file: Path) -> Json:
         data = json.loads(file.read_text(encoding="utf-8"), object_pairs_hook=unique)
     except OSError as error:
         raise KnowledgeError(file, "$", f"cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise KnowledgeError(file, f"byte {error.start}", "not UTF-8") from error
     except json.JSONDecodeError as error:
         raise KnowledgeError(file, f"line {error.lineno}", error.msg) from error
     if not isinstance(data, dict):
@@ -139,9 +141,9 @@ def _value_sets(folder: Path) -> dict[ValueSetId, ValueSet]:
             file = folder / f"{stem}.json"
             if not file.exists():
                 continue
-            data = read_json(file)
-            title = str(data.get("title", name)).removesuffix(": supporting codes")
-            compose = data.get("compose", {})
+            data = read_checked(file, "valueset.schema.json")
+            title = str(data["title"]).removesuffix(": supporting codes")
+            compose = data["compose"]
             for part, kind in (("include", strength), ("exclude", None)):
                 for number, block in enumerate(compose.get(part, [])):
                     where = f"$.compose.{part}[{number}]"
@@ -173,8 +175,8 @@ def _codes(file: Path, where: str, block: Json) -> list[tuple[Coding, str, bool]
 
 def _ingredients(file: Path) -> dict[Coding, Ingredient]:
     found: dict[Coding, Ingredient] = {}
-    for group_number, group in enumerate(read_json(file).get("group", [])):
-        for number, element in enumerate(group.get("element", [])):
+    for group_number, group in enumerate(read_checked(file, "products.schema.json")["group"]):
+        for number, element in enumerate(group["element"]):
             where = f"$.group[{group_number}].element[{number}]"
             target = element["target"][0]
             product = _coding(file, where, {"system": group["source"], **element})
