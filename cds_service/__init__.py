@@ -14,6 +14,7 @@ from cds_service.errors import register_errors
 from cds_service.feedback import feedback_blueprint
 from cds_service.feedback_store import FeedbackStore
 from cds_service.fetching import Fetcher
+from cds_service.fhir_client import FhirClient
 from cds_service.health import health_blueprint
 from cds_service.order_hooks import Judge, order_hooks_blueprint
 from cds_service.request_log import register_request_log
@@ -33,17 +34,18 @@ def create_app(
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body
     judge = Judge(load_low_back_pain(), settings)
     store = FeedbackStore(settings.database_url)
-    fetcher = Fetcher()
-    trust = trust_in(settings, store.engine, fetcher, now)
+    keys, charts = Fetcher(), Fetcher()
+    trust = trust_in(settings, store.engine, keys, now)
+    fhir = FhirClient(charts, settings.fhir_deadline, settings.max_body)
     app.extensions["feedback_store"] = store
-    app.extensions["fetcher"] = fetcher
+    app.extensions["fetchers"] = (keys, charts)
     register_errors(app)
     register_security_headers(app)
     register_cors(app, trust.origins if trust is not None else frozenset("*"))
     register_request_log(app)
     register_authentication(app, settings, trust)
     app.register_blueprint(discovery_blueprint())
-    app.register_blueprint(order_hooks_blueprint(judge, today, new_uuid))
+    app.register_blueprint(order_hooks_blueprint(judge, fhir, today, new_uuid))
     app.register_blueprint(feedback_blueprint(store))
     app.register_blueprint(health_blueprint(store))
     app.wsgi_app = PlainPaths(app.wsgi_app)  # type: ignore[method-assign]

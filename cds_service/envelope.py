@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
 from jsonschema import Draft202012Validator
 
+from cds_service.fhir_access import FhirAccess, read_access
 from cds_service.prefetch import bare_id
 from cds_service.problems import Problem, bad_request
 
 Json = dict[str, Any]
 
 DEEPEST = 200
+# What one call may hold: reading this much takes a second or two, and no chart that was measured comes near it.
+MOST_ENTRIES = 10_000
+MOST_DRAFTS = 500
+# Commas and opening brackets: as many values as a body of plain FHIR of this size can hold, several times over.
+_MOST_MARKS = 1_500_000
 _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _BRACKETS = re.compile(rb"[\[\]{}]")
 
@@ -41,6 +48,10 @@ class HookRequest:
     prefetch: Json
     oddities: tuple[str, ...]
     """What was passed over, for the log; never content of the request."""
+    fhir: FhirAccess | None = None
+    """The access to a FHIR server that came with the call."""
+    unfetched: Mapping[str, str] = field(default_factory=dict)
+    """Why keys could not be fetched that prefetch lacked."""
 
 
 class WrittenFloat(float):
@@ -67,12 +78,14 @@ class WrittenInt(int):
 
 
 def parse_json(body: bytes) -> Any:
-    """The value in a JSON body; raises Problem (400) where it is not the JSON we accept.
+    """The value in a JSON body; raises Problem (400, 413) where it is not the JSON we accept.
 
     UTF-8 without a byte-order mark, at most 200 levels, no duplicate keys, no NUL, no lone surrogates, no NaN.
     """
     if body.startswith(b"\xef\xbb\xbf"):
         raise bad_request("The body begins with a byte-order mark; send UTF-8 without one.")
+    if sum(body.count(mark) for mark in (b",", b"[", b"{")) > _MOST_MARKS:
+        raise Problem(413, "The body holds more values than this service reads.")
     _refuse_deep(body)
     try:
         text = body.decode("utf-8")
@@ -96,7 +109,7 @@ def parse_json(body: bytes) -> Any:
 
 
 def parse_request(body: bytes, hook: str) -> HookRequest:
-    """The hook call in a body; ``hook`` is the one the called service answers. Raises Problem (400)."""
+    """The hook call in a body; ``hook`` is the one the called service answers. Raises Problem (400, 413)."""
     value = parse_json(body)
     if not isinstance(value, dict):
         raise bad_request("The body is not a JSON object.")
@@ -111,13 +124,26 @@ def parse_request(body: bytes, hook: str) -> HookRequest:
     if hook == "order-select" and not isinstance(selections, list):
         oddities.append("context.selections")
     prefetch = value.get("prefetch")
+    prefetch = prefetch if isinstance(prefetch, dict) else {}
+    drafts = _drafts(context["draftOrders"])
+    if len(drafts) > MOST_DRAFTS or entries_in(prefetch) > MOST_ENTRIES:
+        raise Problem(413, f"More than {MOST_DRAFTS} draft orders or {MOST_ENTRIES} prefetched entries are not read.")
     return HookRequest(
         hook=hook,
         patient_id=bare_id(context["patientId"]),
-        drafts=_drafts(context["draftOrders"]),
+        drafts=drafts,
         selections=tuple(each for each in selections if isinstance(each, str)) if isinstance(selections, list) else (),
-        prefetch=prefetch if isinstance(prefetch, dict) else {},
+        prefetch=prefetch,
         oddities=tuple(oddities),
+        fhir=read_access(value.get("fhirServer"), value.get("fhirAuthorization")),
+    )
+
+
+def entries_in(prefetch: Json) -> int:
+    """How many resources prefetch holds at most, over all its keys."""
+    return sum(
+        len(value["entry"]) if isinstance(value, dict) and isinstance(value.get("entry"), list) else 1
+        for value in prefetch.values()
     )
 
 

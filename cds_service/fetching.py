@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from typing import Any, TypeVar
 
 import httpcore
@@ -70,23 +71,30 @@ class Deadline:
 
 
 class Budget:
-    """How many bytes the answers to one call may have together; threads share it."""
+    """How much the answers to one call may hold together; threads share it."""
 
     def __init__(self, size: int) -> None:
         self._left = size
         self._lock = threading.Lock()
 
     def spend(self, size: int) -> None:
+        """Take this much; raises FetchFailed, and takes nothing, where less is left."""
         with self._lock:
-            self._left -= size
-            if self._left < 0:
+            if size > self._left:
                 raise FetchFailed(Why.TOO_LONG)
+            self._left -= size
 
 
 def resolve(host: str, port: int) -> list[str]:
     """The network addresses of a name; raises OSError."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
+
+
+@cache
+def _system_tls() -> ssl.SSLContext:
+    """TLS as this machine trusts: its certificate authorities, read once."""
+    return ssl.create_default_context()
 
 
 class Fetcher:
@@ -98,7 +106,7 @@ class Fetcher:
     def __init__(
         self,
         resolve: Callable[[str, int], list[str]] = resolve,
-        tls: Callable[[], ssl.SSLContext] = ssl.create_default_context,
+        tls: Callable[[], ssl.SSLContext] = _system_tls,
     ) -> None:
         self._current = threading.local()
         self._pool = httpcore.ConnectionPool(
@@ -158,7 +166,12 @@ def _media_type(headers: Iterable[tuple[bytes, bytes]]) -> str:
 def _read(chunks: Iterable[bytes], budget: Budget) -> bytes:
     body = bytearray()
     for chunk in chunks:
-        budget.spend(len(chunk))
+        try:
+            budget.spend(len(chunk))
+        except FetchFailed:
+            # What is thrown away leaves its room to the others.
+            budget.spend(-len(body))
+            raise
         body += chunk
     return bytes(body)
 

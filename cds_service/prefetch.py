@@ -77,17 +77,28 @@ class Delivered:
     parts: dict[PrefetchKey, Delivery] = field(default_factory=dict)
     resources: dict[str, Json] = field(default_factory=dict)
     """Every resource of the call by ``Type/id`` and by fullUrl, for references."""
+    _contained: dict[int, tuple[list[Any], dict[str, Json]]] = field(default_factory=dict)
+    """Contained resources by id, for each list of them that was asked for; the list is held, so its key is its own."""
 
     def resolve(self, reference: object, within: Json | None = None) -> Json | None:
         """The resource a reference points to: contained in ``within``, prefetched, or another draft."""
         name = relative(reference)
         if name.startswith("#"):
-            contained = (within or {}).get("contained")
-            for each in contained if isinstance(contained, list) else []:
-                if isinstance(each, dict) and each.get("id") in (name[1:], name):
-                    return each
-            return None
+            return self._contained_in(within or {}).get(name[1:])
         return self.resources.get(name) if name else None
+
+    def _contained_in(self, within: Json) -> dict[str, Json]:
+        """Looked through once, however many references point into it: a body of ten megabytes can hold many."""
+        contained = within.get("contained")
+        if not isinstance(contained, list):
+            return {}
+        if id(contained) not in self._contained:
+            found: dict[str, Json] = {}
+            for each in _objects(contained):
+                if isinstance(each.get("id"), str):
+                    found.setdefault(each["id"].removeprefix("#"), each)
+            self._contained[id(contained)] = contained, found
+        return self._contained[id(contained)][1]
 
     def remember(self, resource: Json, full_url: object = None) -> None:
         kind, identity = resource.get("resourceType"), resource.get("id")
@@ -98,8 +109,13 @@ class Delivered:
             self.resources.setdefault(relative(full_url) or full_url, resource)
 
 
-def read_prefetch(prefetch: Mapping[str, Any], drafts: Iterable[tuple[Json, object]]) -> Delivered:
-    """Sort what was prefetched by our keys; keys under other names are recognised by the type of their resources."""
+def read_prefetch(
+    prefetch: Mapping[str, Any], drafts: Iterable[tuple[Json, object]], unfetched: Mapping[str, str] = {}
+) -> Delivered:
+    """Sort what was prefetched by our keys; keys under other names are recognised by the type of their resources.
+
+    ``unfetched`` says by key why something could not be fetched that prefetch lacked.
+    """
     delivered = Delivered()
     for resource, full_url in drafts:
         delivered.remember(resource, full_url)
@@ -108,6 +124,9 @@ def read_prefetch(prefetch: Mapping[str, Any], drafts: Iterable[tuple[Json, obje
         key = PrefetchKey(name)
         delivered.parts[key] = _read_value(key, prefetch[name], delivered, name)
     _read_foreign({name: value for name, value in prefetch.items() if name not in ours}, delivered)
+    for name in ours & unfetched.keys():
+        key = PrefetchKey(name)
+        delivered.parts.setdefault(key, Delivery(key)).fail(name, unfetched[name])
     return delivered
 
 
@@ -182,7 +201,7 @@ def _read_bundle(bundle: Json, part: Delivery, delivered: Delivered, name: str) 
         else:
             delivered.remember(resource, entry.get("fullUrl"))
             part.resources.append(resource)
-    if any(_is_next(link) for link in _objects(bundle.get("link"))):
+    if next_page(bundle) is not None:
         part.fail(name, "more pages follow that were not fetched")
 
 
@@ -191,8 +210,12 @@ def _asked_for(key: PrefetchKey, kind: str) -> bool:
     return brought is key or (key is PrefetchKey.BONE_DENSITY and brought is PrefetchKey.OBSERVATIONS)
 
 
-def _is_next(link: Json) -> bool:
-    return link.get("relation") == "next"
+def next_page(bundle: Json) -> object:
+    """Where a Bundle says that its next page is, in whatever form; None where none follows."""
+    for link in _objects(bundle.get("link")):
+        if link.get("relation") == "next":
+            return link.get("url") or ""
+    return None
 
 
 def _failed(outcome: Json) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,7 +30,7 @@ Answer = Callable[[BaseHTTPRequestHandler], None]
 
 
 @contextmanager
-def serving(answer: Answer) -> Iterator[Loopback]:
+def serving(answer: Answer, tls: ssl.SSLContext | None = None) -> Iterator[Loopback]:
     """A server on a free port of 127.0.0.1 that answers every GET with ``answer``."""
     here = Loopback()
 
@@ -40,7 +41,7 @@ def serving(answer: Answer) -> Iterator[Loopback]:
             here.asked.append(Asked(self.path, {name.lower(): value for name, value in self.headers.items()}))
             try:
                 answer(self)
-            except (BrokenPipeError, ConnectionResetError):
+            except OSError:
                 self.close_connection = True
 
         def log_message(self, format: str, *args: object) -> None:
@@ -48,6 +49,8 @@ def serving(answer: Answer) -> Iterator[Loopback]:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True
+        if tls is not None:
+            server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
         here.url = f"http://127.0.0.1:{server.server_address[1]}"
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
         thread.start()

@@ -82,7 +82,7 @@ def secured(tmp_path: Path, moment: Moment) -> Iterator[Callable[..., FlaskClien
         file.write_text("\n".join(tables or [table()]), encoding="utf-8")
         base = {"database_url": f"sqlite:///{tmp_path / 'store.sqlite3'}", "public_url": read_address(PUBLIC_URL)}
         app = create_app(Settings(**{**base, "auth": Auth.REQUIRED, "clients_file": file, **settings}), now=moment)
-        fetchers.append(app.extensions["fetcher"])
+        fetchers.extend(app.extensions["fetchers"])
         return app.test_client()
 
     yield make
