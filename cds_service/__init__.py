@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date
+from datetime import UTC, date, datetime
 from uuid import uuid4
 
 from flask import Flask
 
-from cds_service.authentication import register_authentication
+from cds_service.authentication import register_authentication, trust_in
 from cds_service.discovery import discovery_blueprint
 from cds_service.errors import register_errors
 from cds_service.feedback import feedback_blueprint
 from cds_service.feedback_store import FeedbackStore
+from cds_service.fetching import Fetcher
+from cds_service.fhir_client import FhirClient
 from cds_service.health import health_blueprint
 from cds_service.order_hooks import Judge, order_hooks_blueprint
 from cds_service.request_log import register_request_log
 from cds_service.settings import Settings
-from cds_service.wsgi import PlainPaths, register_cors
+from cds_service.wsgi import PlainPaths, register_cors, register_security_headers
 from knowledge.loading import load_low_back_pain
 
 
@@ -25,19 +27,25 @@ def create_app(
     settings: Settings,
     today: Callable[[], date] = date.today,
     new_uuid: Callable[[], str] = lambda: str(uuid4()),
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Flask:
-    """The WSGI application: wiring only. Raises KnowledgeError or StoreError where it could not do its work."""
+    """The WSGI application: wiring only. Raises KnowledgeError, SettingsError or StoreError where it could not work."""
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body
     judge = Judge(load_low_back_pain(), settings)
     store = FeedbackStore(settings.database_url)
+    keys, charts = Fetcher(), Fetcher()
+    trust = trust_in(settings, store.engine, keys, now)
+    fhir = FhirClient(charts, settings.fhir_deadline, settings.max_body, judge.site.prefetch_keys)
     app.extensions["feedback_store"] = store
+    app.extensions["fetchers"] = (keys, charts)
     register_errors(app)
-    register_cors(app)
+    register_security_headers(app)
+    register_cors(app, trust.origins if trust is not None else frozenset("*"))
     register_request_log(app)
-    register_authentication(app, settings)
+    register_authentication(app, settings, trust)
     app.register_blueprint(discovery_blueprint())
-    app.register_blueprint(order_hooks_blueprint(judge, today, new_uuid))
+    app.register_blueprint(order_hooks_blueprint(judge, fhir, today, new_uuid))
     app.register_blueprint(feedback_blueprint(store))
     app.register_blueprint(health_blueprint(store))
     app.wsgi_app = PlainPaths(app.wsgi_app)  # type: ignore[method-assign]

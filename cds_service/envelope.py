@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from jiter import from_json
 from jsonschema import Draft202012Validator
 
+from cds_service.fhir_access import FhirAccess, read_access
 from cds_service.fhir_elements import reference_of
 from cds_service.prefetch import bare_id, relative
 from cds_service.problems import Problem, bad_request
@@ -19,6 +21,11 @@ from cds_service.problems import Problem, bad_request
 Json = dict[str, Any]
 
 DEEPEST = 200
+# What one call may hold: reading this much takes a second or two, and no chart that was measured comes near it.
+MOST_ENTRIES = 50_000
+MOST_DRAFTS = 500
+# Commas and opening brackets: as many values as a body of plain FHIR of this size can hold, several times over.
+_MOST_MARKS = 1_500_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +49,10 @@ class HookRequest:
     extension: Json
     oddities: tuple[str, ...]
     """What was passed over, for the log; never content of the request."""
+    fhir: FhirAccess | None = None
+    """The access to a FHIR server that came with the call."""
+    unfetched: Mapping[str, str] = field(default_factory=dict)
+    """Why keys could not be fetched that prefetch lacked."""
 
 
 class WrittenInt(int):
@@ -55,14 +66,17 @@ class WrittenInt(int):
         return number
 
 
-def parse_json(body: bytes) -> Any:
-    """The value in a JSON body; raises Problem (400) where it is not the JSON we accept.
+def parse_json(body: bytes, *, as_written: bool = False) -> Any:
+    """The value in a JSON body; raises Problem (400, 413) where it is not the JSON we accept.
 
-    UTF-8 without a byte-order mark, at most 200 levels, no duplicate keys, no NUL, no lone surrogates, no NaN. Numbers
-    with a fraction or an exponent are `jiter.LosslessFloat`: they remember how they were written.
+    UTF-8 without a byte-order mark, at most 200 levels, no duplicate keys, no NUL, no lone surrogates, no NaN.
+    ``as_written``: numbers with a fraction or an exponent are `jiter.LosslessFloat`, and -0 is `WrittenInt`: they
+    remember how they were written.
     """
     if body.startswith(b"\xef\xbb\xbf"):
         raise bad_request("The body begins with a byte-order mark; send UTF-8 without one.")
+    if sum(body.count(mark) for mark in (b",", b"[", b"{")) > _MOST_MARKS:
+        raise Problem(413, "The body holds more values than this service reads.")
     try:
         # The parser's limit is 201 levels; the brackets around the body are one of them.
         values = from_json(
@@ -70,7 +84,7 @@ def parse_json(body: bytes) -> Any:
             allow_inf_nan=False,
             cache_mode="keys",
             catch_duplicate_keys=True,
-            float_mode="lossless-float",
+            float_mode="lossless-float" if as_written else "float",
         )
     except ValueError as error:
         raise bad_request(_refusal(str(error))) from None
@@ -78,7 +92,7 @@ def parse_json(body: bytes) -> Any:
         raise bad_request("The body is not JSON (it must hold one value).")
     if b"\\u0000" in body:
         _refuse_nul(values)
-    if _NEGATIVE_ZERO.search(body):
+    if as_written and _NEGATIVE_ZERO.search(body):
         return json.loads(body, parse_float=_lossless, parse_int=_integer)
     return values[0]
 
@@ -111,8 +125,8 @@ def _lossless(written: str) -> Any:
 
 
 def parse_request(body: bytes, hook: str) -> HookRequest:
-    """The hook call in a body; ``hook`` is the one the called service answers. Raises Problem (400)."""
-    value = parse_json(body)
+    """The hook call in a body; ``hook`` is the one the called service answers. Raises Problem (400, 413)."""
+    value = parse_json(body, as_written=True)
     if not isinstance(value, dict):
         raise bad_request("The body is not a JSON object.")
     for error in sorted(_validator().iter_errors(value), key=lambda found: [str(step) for step in found.absolute_path]):
@@ -125,7 +139,10 @@ def parse_request(body: bytes, hook: str) -> HookRequest:
     selections = context.get("selections")
     if hook == "order-select" and not isinstance(selections, list):
         oddities.append("context.selections")
+    prefetch = _object(value.get("prefetch"))
     drafts = _drafts(context["draftOrders"])
+    if len(drafts) > MOST_DRAFTS or entries_in(prefetch) > MOST_ENTRIES:
+        raise Problem(413, f"More than {MOST_DRAFTS} draft orders or {MOST_ENTRIES} prefetched entries are not read.")
     if isinstance(selections, list) and selections and not _named(selections, drafts):
         oddities.append("context.selections: none names a draft")
     return HookRequest(
@@ -133,9 +150,18 @@ def parse_request(body: bytes, hook: str) -> HookRequest:
         patient_id=bare_id(context["patientId"]),
         drafts=drafts,
         selections=tuple(each for each in selections if isinstance(each, str)) if isinstance(selections, list) else (),
-        prefetch=_object(value.get("prefetch")),
+        prefetch=prefetch,
         extension=_object(value.get("extension")),
         oddities=tuple(oddities),
+        fhir=read_access(value.get("fhirServer"), value.get("fhirAuthorization")),
+    )
+
+
+def entries_in(prefetch: Json) -> int:
+    """How many resources prefetch holds at most, over all its keys."""
+    return sum(
+        len(value["entry"]) if isinstance(value, dict) and isinstance(value.get("entry"), list) else 1
+        for value in prefetch.values()
     )
 
 

@@ -60,6 +60,11 @@ class FeedbackStore:
             if hasattr(self, "_engine"):
                 self._engine.dispose()  # workers are forked after this: each opens its own connections
 
+    @property
+    def engine(self) -> sql.Engine:
+        """The connections to the database, for what else is kept there."""
+        return self._engine
+
     def add(self, items: list[FeedbackItem]) -> None:
         """Store the items that are not stored yet, all or none, durably; raises StoreError."""
         insert = _FEEDBACK.insert()

@@ -8,10 +8,12 @@ from typing import Any
 # FHIR IssueType codes (http://hl7.org/fhir/R4/valueset-issue-type.html) by status.
 _ISSUE = {
     400: "invalid",
+    401: "login",
     404: "not-found",
     405: "not-supported",
     413: "too-long",
     415: "not-supported",
+    429: "throttled",
     500: "exception",
     503: "transient",
 }
@@ -23,6 +25,7 @@ class Problem(Exception):
 
     status: int
     message: str
+    headers: tuple[tuple[str, str], ...] = ()
 
     def outcome(self) -> dict[str, Any]:
         return outcome(self.status, self.message)

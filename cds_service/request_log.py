@@ -33,6 +33,10 @@ def _line(response: Response) -> dict[str, Any]:
         "status": response.status_code,
         "ms": round((time.perf_counter() - g.get("began", time.perf_counter())) * 1000, 1),
     }
+    if "client" in g:
+        line["client"] = g.client.name
+    if "refused" in g:
+        line["jwt"] = g.refused
     service = (request.view_args or {}).get("service")
     if service is not None and response.status_code != 404:
         line["service"] = service

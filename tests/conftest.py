@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -38,14 +38,21 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def make_app(tmp_path: Path, clock: Clock) -> Callable[..., Flask]:
+def make_app(tmp_path: Path, clock: Clock) -> Iterator[Callable[..., Flask]]:
     """Builds the application with these settings over a store of its own."""
+
+    made: list[Flask] = []
 
     def make(**settings: Any) -> Flask:
         chosen = Settings(**{"database_url": f"sqlite:///{tmp_path / 'store.sqlite3'}", **settings})
-        return create_app(chosen, today=clock)
+        app = create_app(chosen, today=clock)
+        made.append(app)
+        return app
 
-    return make
+    yield make
+    for app in made:
+        for fetcher in app.extensions["fetchers"]:
+            fetcher.close()
 
 
 @pytest.fixture
