@@ -1,4 +1,4 @@
-"""The command ``cds-service``: serve, evaluate, demo."""
+"""The command ``cds-service``: serve, evaluate, report, store, demo."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pathlib import Path
 from cds_service.problems import Problem
 from cds_service.settings import Settings, SettingsError
 from cds_service.site import SiteError
+from cds_service.store_commands import add_commands
 from knowledge.loading import KnowledgeError, load_low_back_pain
 
 
@@ -54,14 +55,15 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--json", action="store_true", help="print the answer as the service sends it")
     evaluate.add_argument("--today", type=date.fromisoformat, default=None, help="judge as of this day (YYYY-MM-DD)")
     evaluate.set_defaults(run=_evaluate)
+    add_commands(commands)
     demo = commands.add_parser("demo", help="start the service on a free port, post a real order, show its card, stop")
     demo.set_defaults(run=_demo)
     return parser
 
 
 def _serve(options: argparse.Namespace, settings: Settings) -> int:
-    from cds_service.feedback_store import StoreError
     from cds_service.server import Server
+    from cds_service.store import StoreError
 
     if not options.openly and not _is_loopback(options.host):
         return _refuse(

@@ -8,6 +8,8 @@ from typing import Any
 # FHIR IssueType codes (http://hl7.org/fhir/R4/valueset-issue-type.html) by status.
 _ISSUE = {
     400: "invalid",
+    401: "login",
+    403: "forbidden",
     404: "not-found",
     405: "not-supported",
     413: "too-long",

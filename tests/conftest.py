@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import date
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,10 @@ class Clock:
     def __call__(self) -> date:
         return self.day
 
+    def now(self) -> datetime:
+        """Noon of that day."""
+        return datetime.combine(self.day, time(12), UTC)
+
 
 @pytest.fixture(scope="session")
 def knowledge() -> Knowledge:
@@ -38,14 +42,19 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def make_app(tmp_path: Path, clock: Clock) -> Callable[..., Flask]:
+def make_app(tmp_path: Path, clock: Clock) -> Iterator[Callable[..., Flask]]:
     """Builds the application with these settings over a store of its own."""
+    made: list[Flask] = []
 
     def make(**settings: Any) -> Flask:
         chosen = Settings(**{"database_url": f"sqlite:///{tmp_path / 'store.sqlite3'}", **settings})
-        return create_app(chosen, today=clock)
+        made.append(create_app(chosen, today=clock, now=clock.now))
+        return made[-1]
 
-    return make
+    yield make
+    for app in made:
+        app.extensions["recorder"].close()
+        app.extensions["store"].close()
 
 
 @pytest.fixture
