@@ -13,7 +13,8 @@ from urllib.parse import quote
 
 import sqlalchemy as sql
 from sqlalchemy.engine import URL, Connection, Engine, make_url
-from sqlalchemy.exc import ArgumentError, DataError, DisconnectionError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, DisconnectionError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from cds_service.tables import HEAD
 
@@ -182,7 +183,7 @@ def failing_in_few_words() -> Iterator[None]:
     """Turns what a database raises into a StoreError."""
     try:
         yield
-    except SQLAlchemyError as error:
+    except (DBAPIError, DisconnectionError, PoolTimeout) as error:
         lasting = isinstance(error, (DataError, IntegrityError))
         raise StoreError(_why(error), lasting=lasting) from None
 

@@ -165,8 +165,8 @@ _VERDICTS = (
     "The outcome of a rated order is its category, of an undetermined one its floor and ceiling, of the others the "
     "reason."
 )
-_PROCEDURES = "An order with open contrast stands for several procedures; `none`: a study that is not rated or judged."
-_VARIANTS = "The variants that were established; `none`: no variant was, or none was looked for."
+_PROCEDURES = "An order with open contrast stands for several procedures; none: a study that is not rated or judged."
+_VARIANTS = "The variants that were established; none: no variant was, or none was looked for."
 _KINDS = "Cards that only link to the guideline are in the summary alone. Held back: what would have been shown."
 _REASONS = "Each overridden card counts once, by the last reason that was given for it."
 _CONCEPTS = "One order can be open for several concepts, so that these numbers do not add up."

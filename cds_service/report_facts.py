@@ -134,7 +134,8 @@ def _orders(connection: Connection, scope: Scope) -> Iterator[Fact]:
 
 
 def _heard(outcome: str) -> sql.ColumnElement[bool]:
-    return sql.exists().where(FEEDBACK.c.card == CARD.c.uuid, FEEDBACK.c.outcome == outcome)
+    said = FEEDBACK.alias()
+    return sql.exists().where(said.c.card == CARD.c.uuid, said.c.outcome == outcome)
 
 
 def _fate() -> sql.ColumnElement[str]:

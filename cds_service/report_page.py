@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -12,6 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from cards.override_reasons import OVERRIDE_REASONS
+from cds_service import metrics
 from cds_service.operators import admit, challenge
 from cds_service.problems import Problem, bad_request
 from cds_service.report import By, Report, build_report
@@ -20,6 +22,8 @@ from cds_service.report_formats import count_text, heading, printable, share_tex
 from cds_service.settings import Settings
 from cds_service.store import Store, StoreError
 from knowledge.guideline import Topic
+
+log = logging.getLogger("cds_service")
 
 # Nothing is loaded and nothing runs, whatever stands in the data.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -102,7 +106,9 @@ def report_blueprint(store: Store, topic: Topic, settings: Settings, now: Callab
         by = _period()
         try:
             report = build_report(gather(store, scope), scope, by, below, now())
-        except StoreError:
+        except StoreError as error:
+            metrics.store_failed("report")
+            log.error("the report could not be made: %s", error)
             raise Problem(503, "The store cannot be read now.") from None
         media, write = WRITERS[kind]
         body = to_html(report, topic, form=True) if kind == "html" else write(report, topic)

@@ -23,8 +23,9 @@ _VERDICTS = ("rated", "undetermined", "no-criteria-apply", "not-judged")
 @dataclass(frozen=True, slots=True)
 class Plot:
     title: str
-    description: str
     svg: str
+    legend: tuple[str, ...] = ()
+    """What the colours stand for, in their order."""
 
 
 def plots(report: Report, label: Callable[[str, str], str]) -> dict[str, Plot]:
@@ -48,7 +49,7 @@ def _style(colours: int) -> Style:
         foreground_strong="var(--ink)",
         foreground_subtle="var(--rule)",
         colors=tuple(f"var(--series-{number})" for number in range(colours)),
-        value_colors=("var(--on-series)",) * colours,
+        value_colors=("var(--ink)",) * colours,
         font_family="inherit",
         label_font_size=13,
         major_label_font_size=13,
@@ -67,9 +68,7 @@ def _stacked(table: Table, title: str, series: tuple[str, ...], by: str) -> Plot
     told = {name: values for name, values in counts.items() if any(values)}
     if not told:
         return None
-    chart = pygal.StackedBar(
-        style=_style(len(told)), height=340, width=900, legend_at_bottom=True, legend_at_bottom_columns=4, **_COMMON
-    )
+    chart = pygal.StackedBar(style=_style(len(told)), height=340, width=900, **_COMMON)
     chart.x_labels = [row.keys[0] for row in rows]
     chart.truncate_label = -1
     chart.x_label_rotation = 0 if len(rows) <= 10 else 45
@@ -79,7 +78,8 @@ def _stacked(table: Table, title: str, series: tuple[str, ...], by: str) -> Plot
     summed = ", ".join(f"{titles[name]} {sum(value or 0 for value in values)}" for name, values in told.items())
     first, last = rows[0].keys[0], rows[-1].keys[0]
     words = f"{title} {by}, {first} to {last}. In all: {summed}. The table holds every number."
-    return Plot(title, words, _svg(chart, f"{table.id}-{series[0]}", title, words))
+    svg = _svg(chart, f"{table.id}-{series[0]}", title, words)
+    return Plot(title, svg, tuple(titles[name] for name in told))
 
 
 def _bars(table: Table, title: str, label: Callable[[str, str], str]) -> Plot | None:
@@ -90,19 +90,25 @@ def _bars(table: Table, title: str, label: Callable[[str, str], str]) -> Plot | 
         ": ".join(label(name, key) for name, key in zip(table.keys, row.keys, strict=True)) for row in rows
     ]  # fmt: skip
     chart = pygal.HorizontalBar(
-        style=_style(1), height=70 + 34 * len(rows), width=900, show_legend=False, print_values=True, **_COMMON
+        style=_style(1),
+        height=70 + 34 * len(rows),
+        width=900,
+        print_values=True,
+        print_values_position="top",
+        **_COMMON,
     )
     chart.x_labels = [_short(each) for each in reversed(named)]
     chart.truncate_label = -1
     chart.add(table.columns[0].title, [row.counts[0] for row in reversed(rows)])
     summed = "; ".join(f"{name}, {row.counts[0]}" for name, row in zip(named, rows, strict=True))
     words = f"{title}. {summed}."
-    return Plot(title, words, _svg(chart, table.id, title, words))
+    return Plot(title, _svg(chart, table.id, title, words))
 
 
 _COMMON = {
     "js": [],
     "margin": 8,
+    "show_legend": False,
     "show_minor_x_labels": True,
     "order_min": 0,
     "print_zeroes": False,

@@ -52,8 +52,8 @@ def register_request_log(app: Flask, new_uuid: Callable[[], str]) -> None:
         response.headers["X-Request-Id"] = named
         now = time.perf_counter()
         seconds = now - g.get("began", now)
-        endpoint = (request.endpoint or "none").rpartition(".")[2]
-        metrics.request_answered(_service(response) or "none", endpoint, response.status_code, seconds)
+        service, endpoint = _service(response) or "none", request.blueprint or "none"
+        metrics.request_answered(service, endpoint, response.status_code, seconds)
         if log.isEnabledFor(logging.INFO):
             log.info(json.dumps(_line(response, named, seconds), separators=(",", ":")))
         return response
