@@ -1,4 +1,4 @@
-"""The command ``cds-service``: serve, evaluate, clients check, demo."""
+"""The command ``cds-service``: serve, evaluate, clients check, report, store, demo."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from pathlib import Path
 from cds_service.problems import Problem
 from cds_service.settings import Auth, Settings, SettingsError
 from cds_service.site import SiteError
+from cds_service.store_commands import add_commands
 from knowledge.loading import KnowledgeError, load_low_back_pain
 
 
@@ -59,14 +60,15 @@ def _parser() -> argparse.ArgumentParser:
     check = clients.add_parser("check", help="print what is configured for each client, and whether its keys answer")
     check.add_argument("file", nargs="?", type=Path, help="the clients file (default: CDS_CLIENTS)")
     check.set_defaults(run=_check_clients)
+    add_commands(commands)
     demo = commands.add_parser("demo", help="start the service on a free port, post a real order, show its card, stop")
     demo.set_defaults(run=_demo)
     return parser
 
 
 def _serve(options: argparse.Namespace, settings: Settings) -> int:
-    from cds_service.feedback_store import StoreError
     from cds_service.server import Server
+    from cds_service.store import StoreError
 
     on_loopback = _is_loopback(options.host)
     if settings.auth is Auth.OPEN and not options.openly and not on_loopback:

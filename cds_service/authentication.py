@@ -10,12 +10,12 @@ from datetime import datetime
 from functools import partial
 
 from flask import Flask, g, request
-from sqlalchemy import Engine
 
+from cds_service import metrics
 from cds_service.addresses import Address
 from cds_service.clients import Client
 from cds_service.clients_file import ClientsFileError, TrustedClient, load_clients
-from cds_service.feedback_store import StoreError
+from cds_service.database import open_engine
 from cds_service.fetching import Budget, Deadline, Fetcher, FetchFailed
 from cds_service.key_sets import BadKeySet, FetchedKeys, Keys, KeySet, StaticKeys, read_key_set
 from cds_service.problems import Problem
@@ -48,8 +48,11 @@ def clients_of(settings: Settings) -> tuple[TrustedClient, ...]:
         raise SettingsError(f"CDS_CLIENTS: {error}") from None
 
 
-def trust_in(settings: Settings, engine: Engine, fetcher: Fetcher, now: Callable[[], datetime]) -> Trust | None:
-    """Whom this deployment trusts; None where it asks nobody. Raises SettingsError and StoreError."""
+def trust_in(settings: Settings, fetcher: Fetcher, now: Callable[[], datetime]) -> Trust | None:
+    """Whom this deployment trusts; None where it asks nobody. Raises SettingsError and StoreError.
+
+    The store's database exists: used tokens are remembered there.
+    """
     clients = clients_of(settings)
     if settings.auth is Auth.OPEN:
         return None
@@ -60,10 +63,10 @@ def trust_in(settings: Settings, engine: Engine, fetcher: Fetcher, now: Callable
             log.warning(
                 "client %s is for trying out: its private key is public, its tokens prove nothing", client.issuer
             )
-    try:
-        memory = TokenMemory(engine, now)
-    except TokenMemoryError as error:
-        raise StoreError(f"used tokens cannot be remembered: {error}") from None
+    # A power cut may forget the tokens of its last moments: what it costs to hold them would double a call.
+    engine = open_engine(settings.database_url, create=False, durable=False)
+    engine.dispose()  # workers are forked after this: each opens its own connections
+    memory = TokenMemory(engine, now)
     return Trust(settings.public_url, {each.issuer: (each, keys_of(each, fetcher)) for each in clients}, memory, now)
 
 
@@ -92,15 +95,18 @@ def _caller(trust: Trust) -> Client:
         return trust.caller(request.headers.get("Authorization"), request.path).client
     except TokenRefused as refused:
         g.refused = refused.why.value
+        metrics.refused(f"jwt-{refused.why.value}")
         raise Problem(401, "Authentication is required.", (("WWW-Authenticate", "Bearer"),)) from None
     except TokenMemoryError as error:
         g.refused = f"memory: {error}"
+        metrics.refused("jwt-memory")
         raise Problem(503, "The service cannot answer now; call again later.", (("Retry-After", "5"),)) from None
 
 
 def _hold_back(limit: RateLimit, caller: str) -> None:
     wait = limit.wait(caller)
     if wait:
+        metrics.refused("rate")
         raise Problem(429, "There are too many calls; call again later.", (("Retry-After", str(math.ceil(wait))),))
 
 
@@ -116,8 +122,14 @@ def fetch_key_set(jku: Address, fetcher: Fetcher, *, demo: bool) -> KeySet:
     deadline = Deadline(_KEY_SET_SECONDS)
     task = partial(fetcher.get, jku, {"Accept": "application/json"}, deadline, Budget(_KEY_SET_SIZE))
     answer = fetcher.together({jku: task}, deadline)[jku]
-    if isinstance(answer, FetchFailed):
-        raise BadKeySet(answer.why.value)
-    if answer.status != 200:
-        raise BadKeySet(f"answered {answer.status}")
-    return read_key_set(answer.body, demo=demo)
+    try:
+        if isinstance(answer, FetchFailed):
+            raise BadKeySet(answer.why.value)
+        if answer.status != 200:
+            raise BadKeySet(f"answered {answer.status}")
+        found = read_key_set(answer.body, demo=demo)
+    except BadKeySet:
+        metrics.jwks_fetch("failed")
+        raise
+    metrics.jwks_fetch("fetched")
+    return found

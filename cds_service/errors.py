@@ -7,6 +7,7 @@ import logging
 from flask import Flask, Response, g
 from werkzeug.exceptions import HTTPException
 
+from cds_service import metrics
 from cds_service.json_out import to_json
 from cds_service.problems import Problem, outcome
 
@@ -42,6 +43,7 @@ def register_errors(app: Flask) -> None:
         while trace is not None and trace.tb_next is not None:
             trace = trace.tb_next
         place = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace is not None else "?"
+        metrics.fault()
         log.error("unexpected %s at %s", type(error).__name__, place)
         return _outcome(500, "The service failed to answer; the fault has been recorded.")
 

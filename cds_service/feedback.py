@@ -1,29 +1,30 @@
-"""POST /cds-services/{id}/feedback: what clinicians did with the cards."""
+"""POST /cds-services/{id}/feedback: what clinicians did with the cards, stored before it is acknowledged."""
 
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from typing import Any
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, g, request
 
+from cds_service import metrics
+from cds_service.clients import Client
 from cds_service.discovery import HOOKS
 from cds_service.envelope import parse_json
-from cds_service.feedback_store import FeedbackItem, FeedbackStore, StoreError
+from cds_service.feedback_items import read_feedback
 from cds_service.json_out import to_json
 from cds_service.order_hooks import refuse_other_media
-from cds_service.problems import Problem, bad_request, outcome
+from cds_service.problems import Problem, outcome
+from cds_service.store import FeedbackItem, Store, StoreError
 
 log = logging.getLogger("cds_service")
 
-_LONGEST_CARD = 256
+_RETRY_AFTER = "30"
+_OUTCOME = "application/fhir+json"
 
 
-class BadItem(Exception):
-    """A feedback item that cannot be stored; the message says what it lacks."""
-
-
-def feedback_blueprint(store: FeedbackStore) -> Blueprint:
+def feedback_blueprint(store: Store, *, keep_comments: bool) -> Blueprint:
     blueprint = Blueprint("feedback", __name__)
 
     @blueprint.post("/cds-services/<service>/feedback")
@@ -31,71 +32,36 @@ def feedback_blueprint(store: FeedbackStore) -> Blueprint:
         if service not in HOOKS:
             raise Problem(404, "There is no such service; GET /cds-services lists them.")
         refuse_other_media()
-        good, bad = read_feedback(parse_json(request.get_data(cache=False)), service)
+        body = parse_json(request.get_data(cache=False))
+        good, bad = read_feedback(body, service, keep_comments=keep_comments)
+        metrics.feedback_items("unusable", len(bad))
+        g.feedback = {"items": len(good), "unusable": len(bad)}
         if not good:
-            return _json(outcome(400, *(bad or ["The feedback holds no items."])), 400, "application/fhir+json")
+            return _json(outcome(400, *(bad or ["The feedback holds no items."])), 400, _OUTCOME)
+        client: Client = g.client
         try:
-            store.add(good)
+            g.feedback["stored"] = _stored(store, good, client)
         except StoreError as error:
+            g.feedback["store"] = str(error)
+            metrics.store_failed("feedback")
+            metrics.feedback_items("not-stored", len(good))
             log.error("feedback was not stored: %s", error)
-            response = _json(outcome(503, "Feedback cannot be stored now; send it again later."), 503)
-            response.headers["Retry-After"] = "30"
+            response = _json(outcome(503, "Feedback cannot be stored now; send it again later."), 503, _OUTCOME)
+            response.headers["Retry-After"] = _RETRY_AFTER
             return response
         return _json(outcome(200, *bad) if bad else {}, 200)
 
     return blueprint
 
 
+def _stored(store: Store, items: list[FeedbackItem], client: Client) -> int:
+    """Store them; how many were new."""
+    new = store.add_feedback(items, client.name)
+    for said, number in Counter(item.outcome for item in items).items():
+        metrics.feedback_items(said, number)
+    metrics.feedback_items("repeated", len(items) - new)
+    return new
+
+
 def _json(body: Any, status: int, kind: str = "application/json") -> Response:
     return Response(to_json(body), status=status, mimetype=kind)
-
-
-def read_feedback(body: Any, service: str) -> tuple[list[FeedbackItem], list[str]]:
-    """The items that can be stored, and a sentence for each that cannot; raises Problem without a list of items."""
-    items = body.get("feedback") if isinstance(body, dict) else None
-    if not isinstance(items, list):
-        raise bad_request("The body must be an object with a list of items named feedback.")
-    good: list[FeedbackItem] = []
-    bad: list[str] = []
-    for number, item in enumerate(items):
-        try:
-            good.append(_read_item(item, service))
-        except BadItem as error:
-            bad.append(f"feedback[{number}]: {error}")
-    return good, bad
-
-
-def _read_item(item: Any, service: str) -> FeedbackItem:
-    if not isinstance(item, dict):
-        raise BadItem("not an object")
-    card, said, stamp = (_text(item, name) for name in ("card", "outcome", "outcomeTimestamp"))
-    if len(card) > _LONGEST_CARD:
-        raise BadItem("card is longer than 256 characters")
-    if said not in ("accepted", "overridden"):
-        raise BadItem("outcome is neither accepted nor overridden")
-    taken = item.get("acceptedSuggestions")
-    suggestions = tuple(
-        each["id"]
-        for each in (taken if isinstance(taken, list) else [])
-        if isinstance(each, dict) and isinstance(each.get("id"), str)
-    )
-    if said == "accepted" and not suggestions:
-        raise BadItem("an accepted card names no acceptedSuggestions")
-    given = item.get("overrideReason", item.get("overrideReasons"))
-    reason = given.get("reason") if isinstance(given, dict) else None
-    reason = reason if isinstance(reason, dict) else {}
-    return FeedbackItem(
-        service, card, said, stamp[:64], suggestions, _optional(reason, "system", 500), _optional(reason, "code", 200)
-    )
-
-
-def _text(item: dict[str, Any], name: str) -> str:
-    value = item.get(name)
-    if not isinstance(value, str) or not value:
-        raise BadItem(f"{name} is missing")
-    return value
-
-
-def _optional(reason: dict[str, Any], name: str, longest: int) -> str | None:
-    value = reason.get(name)
-    return value[:longest] if isinstance(value, str) and value else None

@@ -64,10 +64,14 @@ class Deadline:
 
     def left(self) -> float:
         """Seconds until then; raises FetchFailed when there are none."""
-        left = self._ends - self._clock()
+        left = self.to_wait()
         if left <= 0:
             raise FetchFailed(Why.LATE)
         return left
+
+    def to_wait(self) -> float:
+        """Seconds until then, and 0 afterwards: for who waits for others and has nothing to lose itself."""
+        return max(0.0, self._ends - self._clock())
 
 
 class Budget:
@@ -140,7 +144,7 @@ class Fetcher:
     def together(self, tasks: Mapping[Key, Callable[[], Value]], deadline: Deadline) -> dict[Key, Value | FetchFailed]:
         """Run the tasks side by side, each in a thread of its own; what is not done by the deadline has failed."""
         futures = {key: self._threads.submit(task) for key, task in tasks.items()}
-        concurrent.futures.wait(futures.values(), timeout=deadline.left())
+        concurrent.futures.wait(futures.values(), timeout=deadline.to_wait())
         done: dict[Key, Value | FetchFailed] = {}
         for key, future in futures.items():
             if future.cancel() or not future.done():

@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Any
 from urllib.parse import quote, urljoin
 
+from cds_service import metrics
 from cds_service.addresses import Address, BadAddress, read_address
 from cds_service.clients import Client
 from cds_service.discovery import PREFETCH
@@ -78,6 +79,8 @@ class FhirClient:
             name: Brought(None, f"{_SERVER} {result.why.value}") if isinstance(result, FetchFailed) else result
             for name, result in self._fetcher.together(tasks, deadline).items()
         }
+        for each in brought.values():
+            metrics.fhir_call("brought" if each.why is None else "in part" if each.value is not None else "failed")
         # A page that came too late leaves what prefetch brought as it was, with its next page still to be had.
         values = {name: each.value for name, each in brought.items() if each.value is not None}
         missed = {name: each.why for name, each in brought.items() if each.why is not None}

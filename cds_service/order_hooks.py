@@ -133,7 +133,13 @@ def compose(topic: Topic, judged: Judged, call: HookRequest, client: Client, sha
     return Answer(issued, response(topic, issued, judged.appraisals, actions, mirrored=shape.mirrored_actions))
 
 
-def order_hooks_blueprint(judge: Judge, fhir: FhirClient, today: Callable[[], date], new_uuid: NewUuid) -> Blueprint:
+Remember = Callable[[str, Client, Judged, tuple[IssuedCard, ...]], None]
+
+
+def order_hooks_blueprint(
+    judge: Judge, fhir: FhirClient, today: Callable[[], date], new_uuid: NewUuid, remember: Remember
+) -> Blueprint:
+    """``remember`` is told the service, its client, what was judged, and the cards, whether they are sent or not."""
     blueprint = Blueprint("order_hooks", __name__)
 
     @blueprint.post("/cds-services/<service>")
@@ -149,7 +155,9 @@ def order_hooks_blueprint(judge: Judge, fhir: FhirClient, today: Callable[[], da
         judged = judge.judge(hook_request, today(), shape)
         g.judged, g.oddities = judged, hook_request.oddities
         answer = compose(judge.knowledge.topic, judged, hook_request, client, shape, new_uuid)
-        return Response(to_json(answer.json), mimetype="application/json")
+        remember(service, client, judged, answer.cards)
+        # In shadow mode nothing of what was judged leaves: no card, no system action, no appraisal.
+        return Response(to_json({"cards": []} if client.shadow else answer.json), mimetype="application/json")
 
     return blueprint
 

@@ -9,6 +9,7 @@ from typing import Any
 _ISSUE = {
     400: "invalid",
     401: "login",
+    403: "forbidden",
     404: "not-found",
     405: "not-supported",
     413: "too-long",

@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import gc
+import os
+import shutil
+import tempfile
 from typing import Any
 
 from gunicorn.app.base import BaseApplication
 
-from cds_service import create_app
+from cds_service import create_app, metrics
 from cds_service.settings import Settings
+
+_METRICS = "PROMETHEUS_MULTIPROC_DIR"
 
 
 class Server(BaseApplication):  # type: ignore[misc]
     """The service under Gunicorn; raises KnowledgeError or StoreError before anything listens."""
 
     def __init__(self, host: str, port: int, workers: int, settings: Settings) -> None:
-        self._application = create_app(settings)
+        # Where the workers gather their figures; it has to be named before the first of them is made.
+        self._figures = os.environ[_METRICS] = tempfile.mkdtemp(prefix="cds-service-")
+        try:
+            self._application = create_app(settings)
+        except Exception:
+            self._forget_figures()
+            raise
+        self._recorder = self._application.extensions["recorder"]
         self._options: dict[str, Any] = {
             "bind": f"[{host}]:{port}" if ":" in host and not host.startswith("[") else f"{host}:{port}",
             "workers": workers,
@@ -27,6 +39,10 @@ class Server(BaseApplication):  # type: ignore[misc]
             "preload_app": True,
             "loglevel": "warning",
             "proc_name": "cds-service",
+            "post_worker_init": lambda worker: self._recorder.start(),
+            "worker_exit": lambda server, worker: self._recorder.close(),
+            "child_exit": lambda server, worker: metrics.worker_ended(worker.pid),
+            "on_exit": lambda server: self._forget_figures(),
         }
         super().__init__()
 
@@ -39,3 +55,7 @@ class Server(BaseApplication):  # type: ignore[misc]
         gc.collect()
         gc.freeze()
         return self._application
+
+    def _forget_figures(self) -> None:
+        os.environ.pop(_METRICS, None)
+        shutil.rmtree(self._figures, ignore_errors=True)

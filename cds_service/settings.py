@@ -13,6 +13,7 @@ from cards.profiles import Profile
 from cds_service.addresses import Address, read_base
 from cds_service.chart import ChartSettings
 from cds_service.clients import Client, anyone
+from cds_service.operators import Access
 from cds_service.rate_limit import Rate, read_rate
 
 
@@ -54,6 +55,13 @@ class Settings:
     fhir_on_loopback: bool = True
     """In open mode, FHIR servers on this machine may be asked; not when a network may call. No variable of its own."""
     fhir_deadline: float = 2.0
+    keep_comments: bool = False
+    retention_days: int | None = None
+    reports: Access = Access.OFF
+    reports_token: str | None = None
+    suppress_below: int = 0
+    metrics: Access = Access.LOOPBACK
+    metrics_token: str | None = None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -66,7 +74,11 @@ class Settings:
             try:
                 chosen[variable.field] = variable.read(environment[name])
             except ValueError:
-                raise SettingsError(f"{name}: {environment[name]!r} is not {variable.values}") from None
+                found = "what is set" if variable.secret else repr(environment[name])
+                raise SettingsError(f"{name}: {found} is not {variable.values}") from None
+        for page in ("reports", "metrics"):
+            if chosen.get(page) is Access.TOKEN and f"{page}_token" not in chosen:
+                raise SettingsError(f"CDS_{page.upper()}_TOKEN: required with CDS_{page.upper()}=token")
         if "clients_file" in chosen:
             chosen.setdefault("auth", Auth.REQUIRED)
         settings = cls(**chosen)
@@ -106,6 +118,8 @@ class Variable:
     read: Callable[[str], Any]
     values: str
     meaning: str
+    secret: bool = False
+    """No message repeats its value."""
 
 
 def _choice(**values: bool) -> Callable[[str], bool]:
@@ -126,6 +140,34 @@ def _size(text: str) -> int:
 
 def _url(text: str) -> str:
     if "://" not in text:
+        raise ValueError(text)
+    return text
+
+
+def _number(least: int, most: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        number = int(text)
+        if not least <= number <= most:
+            raise ValueError(text)
+        return number
+
+    return read
+
+
+def _access(*allowed: Access) -> Callable[[str], Access]:
+    def read(text: str) -> Access:
+        if text not in allowed:
+            raise ValueError(text)
+        return Access(text)
+
+    return read
+
+
+_SHORTEST_TOKEN = 16
+
+
+def _token(text: str) -> str:
+    if len(text) < _SHORTEST_TOKEN or not text.isascii() or not text.isprintable() or " " in text:
         raise ValueError(text)
     return text
 
@@ -152,7 +194,10 @@ def _file(text: str) -> Path:
 
 VARIABLES = {
     "CDS_DATABASE_URL": Variable(
-        "database_url", _url, "a SQLAlchemy URL", "where feedback is stored; SQLite in the working directory"
+        "database_url",
+        _url,
+        "a SQLAlchemy URL",
+        "where feedback and verdicts are stored: SQLite, or PostgreSQL for several machines",
     ),
     "CDS_MAX_BODY": Variable(
         "max_body", _size, "a number of bytes from 1000 to 1000000000", "longest request body; 413 above it"
@@ -234,5 +279,49 @@ VARIABLES = {
         _deadline,
         "a number of seconds from 0.05 to 30",
         "time in all for fetching what prefetch of one call did not bring",
+    ),
+    "CDS_KEEP_COMMENTS": Variable(
+        "keep_comments",
+        _choice(on=True, off=False),
+        "on or off",
+        "on: the comments of feedback are stored; they may hold data of patients",
+    ),
+    "CDS_RETENTION_DAYS": Variable(
+        "retention_days",
+        _number(1, 36_500),
+        "a number of days from 1 to 36500",
+        "what is older is purged from the store, daily",
+    ),
+    "CDS_REPORTS": Variable(
+        "reports",
+        _access(Access.OFF, Access.LOOPBACK, Access.TOKEN),
+        "off, loopback or token",
+        "who may see /reports: nobody, this machine, or who holds CDS_REPORTS_TOKEN",
+    ),
+    "CDS_REPORTS_TOKEN": Variable(
+        "reports_token",
+        _token,
+        "a token of at least 16 ASCII characters without spaces",
+        "what /reports asks for, as a bearer token or a Basic password",
+        secret=True,
+    ),
+    "CDS_SUPPRESS_BELOW": Variable(
+        "suppress_below",
+        _number(0, 1_000),
+        "a number from 0 to 1000",
+        "counts below it are not told in reports, nor what would give them away",
+    ),
+    "CDS_METRICS": Variable(
+        "metrics",
+        _access(*Access),
+        "loopback, open, token or off",
+        "who may see /metrics: this machine, everyone, who holds CDS_METRICS_TOKEN, or nobody",
+    ),
+    "CDS_METRICS_TOKEN": Variable(
+        "metrics_token",
+        _token,
+        "a token of at least 16 ASCII characters without spaces",
+        "what /metrics asks for, as a bearer token or a Basic password",
+        secret=True,
     ),
 }

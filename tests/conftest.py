@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import date
+from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from cds_service import create_app
+from cds_service import close, create_app
 from cds_service.settings import Settings
 from knowledge.loading import Knowledge, load_low_back_pain
 from tests.cases_as_fhir import AS_OF
@@ -25,6 +25,10 @@ class Clock:
 
     def __call__(self) -> date:
         return self.day
+
+    def now(self) -> datetime:
+        """Noon of that day."""
+        return datetime.combine(self.day, time(12), UTC)
 
 
 @pytest.fixture(scope="session")
@@ -40,19 +44,16 @@ def clock() -> Clock:
 @pytest.fixture
 def make_app(tmp_path: Path, clock: Clock) -> Iterator[Callable[..., Flask]]:
     """Builds the application with these settings over a store of its own."""
-
     made: list[Flask] = []
 
     def make(**settings: Any) -> Flask:
         chosen = Settings(**{"database_url": f"sqlite:///{tmp_path / 'store.sqlite3'}", **settings})
-        app = create_app(chosen, today=clock)
-        made.append(app)
-        return app
+        made.append(create_app(chosen, today=clock, now=clock.now))
+        return made[-1]
 
     yield make
     for app in made:
-        for fetcher in app.extensions["fetchers"]:
-            fetcher.close()
+        close(app)
 
 
 @pytest.fixture

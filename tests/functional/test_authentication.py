@@ -23,18 +23,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import sqlalchemy as sql
 from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from cards.profiles import Profile
-from cds_service import create_app
+from cds_service import close, create_app
 from cds_service.__main__ import main
 from cds_service.addresses import read_address
 from cds_service.authentication import clients_of, fetch_key_set
 from cds_service.clients import Client
 from cds_service.clients_file import FIELDS
+from cds_service.database import open_engine
 from cds_service.fetching import Fetcher
 from cds_service.key_sets import CURRENT, PAUSE, BadKeySet, FetchedKeys, KeySet, KeysUnavailable, read_key_set
 from cds_service.settings import Auth, Settings, SettingsError
@@ -75,19 +75,19 @@ def table(issuer: str = ISSUER, **fields: Any) -> str:
 @pytest.fixture
 def secured(tmp_path: Path, moment: Moment) -> Iterator[Callable[..., FlaskClient]]:
     """Builds the application in required mode over a clients file with these tables."""
-    fetchers: list[Fetcher] = []
+    made: list[Flask] = []
 
     def make(*tables: str, **settings: Any) -> FlaskClient:
         file = tmp_path / "clients.toml"
         file.write_text("\n".join(tables or [table()]), encoding="utf-8")
         base = {"database_url": f"sqlite:///{tmp_path / 'store.sqlite3'}", "public_url": read_address(PUBLIC_URL)}
         app = create_app(Settings(**{**base, "auth": Auth.REQUIRED, "clients_file": file, **settings}), now=moment)
-        fetchers.extend(app.extensions["fetchers"])
+        made.append(app)
         return app.test_client()
 
     yield make
-    for fetcher in fetchers:
-        fetcher.close()
+    for app in made:
+        close(app)
 
 
 def _call(client: FlaskClient, token: str | None, path: str = SELECT, **sent: Any) -> TestResponse:
@@ -347,18 +347,17 @@ def test_a_memory_that_fails_lets_nobody_in(
     """Without its table of used tokens the service answers 503 with Retry-After, and says so to the operator."""
     client = secured()
     with closing(sqlite3.connect(tmp_path / "store.sqlite3")) as database:
-        database.execute("DROP TABLE token_ids")
+        database.execute("DROP TABLE token_id")
     with caplog.at_level(logging.INFO):
         response = _call(client, mint(SELECT))
     assert (response.status_code, response.headers["Retry-After"]) == (503, "5")
-    assert _codes(caplog) == ["memory: OperationalError"]
+    assert _codes(caplog) == ["memory: no such table: token_id"]
 
 
 def test_the_memory_forgets_what_has_expired(tmp_path: Path, moment: Moment) -> None:
     """Expired ids are purged now and then, and no id is kept in the clear."""
     file = tmp_path / "memory.sqlite3"
-    engine = sql.create_engine(f"sqlite:///{file}")
-    memory = TokenMemory(engine, moment)
+    memory = TokenMemory(open_engine(f"sqlite:///{file}", create=True, durable=False), moment)
     assert memory.first_use(ISSUER, "secret-jti", NOW + timedelta(minutes=1))
     assert memory.first_use(ISSUER, "late", NOW + timedelta(hours=1))
     assert (b"secret-jti" in file.read_bytes(), ISSUER.encode() in file.read_bytes()) == (False, False)
@@ -366,19 +365,19 @@ def test_the_memory_forgets_what_has_expired(tmp_path: Path, moment: Moment) -> 
     assert memory.first_use(ISSUER, "new", NOW + timedelta(hours=1))
     assert memory.count() == 2
     assert not memory.first_use(ISSUER, "late", NOW + timedelta(hours=1))
-    engine.dispose()
+    memory.close()
 
 
 def test_of_many_writers_one_is_first(tmp_path: Path, moment: Moment) -> None:
     """Twenty threads over engines of their own present one id: one of them is let in."""
-    engines = [sql.create_engine(f"sqlite:///{tmp_path / 'memory.sqlite3'}") for _ in range(4)]
-    memories = [TokenMemory(engine, moment) for engine in engines]
+    url = f"sqlite:///{tmp_path / 'memory.sqlite3'}"
+    memories = [TokenMemory(open_engine(url, create=True, durable=False), moment) for _ in range(4)]
     expires = NOW + timedelta(minutes=5)
     with ThreadPoolExecutor(20) as threads:
         first = list(threads.map(lambda number: memories[number % 4].first_use(ISSUER, "one", expires), range(20)))
     assert first.count(True) == 1
-    for engine in engines:
-        engine.dispose()
+    for memory in memories:
+        memory.close()
 
 
 def test_keys_are_fetched_from_the_listed_address_alone(secured: Callable[..., FlaskClient]) -> None:

@@ -1,0 +1,37 @@
+"""What a call came to, kept three ways: as rows for the report, as figures for Prometheus, as words for the log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from cards.issue import IssuedCard
+from cds_service import metrics
+from cds_service.clients import Client
+from cds_service.order_hooks import Judged
+from cds_service.recorder import Recorder
+from cds_service.records import Occasion, delivery, record_call, tell
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Remembers calls to the services; never fails and never waits, so that no answer depends on it."""
+
+    recorder: Recorder
+    guideline: str
+    now: Callable[[], datetime]
+    new_uuid: Callable[[], str]
+
+    def remember(self, service: str, client: Client, judged: Judged, issued: tuple[IssuedCard, ...]) -> None:
+        """Keep what one call came to, and the cards that were sent, or were held back in shadow mode."""
+        mode = "shadow" if client.shadow else "live"
+        for order in judged.orders:
+            told = tell(order.appraisal)
+            metrics.order_judged(service, told.verdict, told.category or told.reason or "open", mode)
+        for card in issued:
+            metrics.card_issued(service, card.card.indicator.value, mode)
+        if judged.orders:
+            metrics.prefetch_arrived((key.value, state) for key, state in delivery(judged.chart).items())
+        occasion = Occasion(self.now(), service, client, self.guideline)
+        self.recorder.put(record_call(occasion, judged, issued, self.new_uuid))

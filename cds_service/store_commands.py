@@ -1,0 +1,152 @@
+"""The commands `cds-service report` and `cds-service store`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+from cds_service.report import By, build_report
+from cds_service.report_facts import Scope, gather
+from cds_service.report_page import WRITERS
+from cds_service.settings import Settings
+from cds_service.store import Store, StoreError
+from cds_service.upkeep import backup, contents, erase_card, erase_comments, migration, purge
+from knowledge.loading import load_low_back_pain
+
+Now = Callable[[], datetime]
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    report = commands.add_parser("report", help="tell what was judged and shown, and what became of it")
+    report.add_argument("--since", type=date.fromisoformat, metavar="DAY", help="first day, YYYY-MM-DD in UTC")
+    report.add_argument("--until", type=date.fromisoformat, metavar="DAY", help="last day, which counts")
+    report.add_argument("--client", help="only this client, by its name")
+    report.add_argument("--by", type=By, choices=tuple(By), help="length of the periods (default by the time covered)")
+    report.add_argument("--format", choices=tuple(WRITERS), default="text", help="default %(default)s")
+    report.add_argument(
+        "--suppress-below", type=_whole, metavar="N", help="withhold counts below N (default CDS_SUPPRESS_BELOW)"
+    )
+    report.add_argument("--output", type=Path, metavar="FILE", help="default standard output")
+    report.set_defaults(run=_report)
+    store = commands.add_parser("store", help="look after the store").add_subparsers(required=True, metavar="ACTION")
+    store.add_parser("check", help="say whether it can be used, and what it holds").set_defaults(run=_check)
+    store.add_parser("migrate", help="bring its tables to the form of this version").set_defaults(run=_migrate)
+    purging = store.add_parser("purge", help="delete what is old")
+    purging.add_argument("--older-than", type=_days, required=True, metavar="DAYS")
+    purging.set_defaults(run=_purge)
+    erasing = store.add_parser("erase", help="delete one card with its feedback, or comments")
+    erasing.add_argument("--card", metavar="UUID", help="the card's uuid")
+    erasing.add_argument(
+        "--comments", action="store_true", help="only the comments: of that card, else of all feedback"
+    )
+    erasing.set_defaults(run=_erase)
+    copying = store.add_parser("backup", help="copy a SQLite store while it is in use")
+    copying.add_argument("file", type=Path, metavar="FILE")
+    copying.set_defaults(run=_backup)
+
+
+def _whole(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise ValueError(text)
+    return number
+
+
+def _days(text: str) -> timedelta:
+    number = int(text)
+    if not 1 <= number <= 36_500:
+        raise ValueError(text)
+    return timedelta(days=number)
+
+
+def _with_store(work: Callable[[Store], int], settings: Settings, *, create: bool = False) -> int:
+    try:
+        store = Store(settings.database_url, create=create)
+        try:
+            return work(store)
+        finally:
+            store.close()
+    except StoreError as error:
+        print(f"cds-service: the store: {error}", file=sys.stderr)
+        return 2
+
+
+def _report(options: argparse.Namespace, settings: Settings, now: Now = _utc_now) -> int:
+    scope = Scope(options.since, options.until, options.client)
+    below = settings.suppress_below if options.suppress_below is None else options.suppress_below
+
+    def work(store: Store) -> int:
+        report = build_report(gather(store, scope), scope, options.by, below, now())
+        _, write = WRITERS[options.format]
+        text = write(report, load_low_back_pain().topic)
+        if options.output is None:
+            print(text, end="")
+            return 0
+        try:
+            options.output.write_text(text, encoding="utf-8", newline="")
+        except OSError as error:
+            print(f"cds-service: {options.output}: {error.strerror}", file=sys.stderr)
+            return 2
+        return 0
+
+    return _with_store(work, settings)
+
+
+def _check(options: argparse.Namespace, settings: Settings) -> int:
+    def work(store: Store) -> int:
+        held = contents(store)
+        since = f" since {held.since:%Y-%m-%d}" if held.since is not None else ""
+        print(
+            f"{store.engine.dialect.name}, migration {migration(store)}: {held.appraisals} verdicts{since}, "
+            f"{held.cards} cards, {held.feedback} items of feedback, {held.comments} with a comment"
+        )
+        store.check()
+        print("it can be written")
+        return 0
+
+    return _with_store(work, settings)
+
+
+def _migrate(options: argparse.Namespace, settings: Settings) -> int:
+    def work(store: Store) -> int:
+        print(f"the store is at migration {migration(store)}")
+        return 0
+
+    return _with_store(work, settings, create=True)
+
+
+def _purge(options: argparse.Namespace, settings: Settings, now: Now = _utc_now) -> int:
+    def work(store: Store) -> int:
+        print(f"{purge(store, now() - options.older_than)} rows deleted")
+        return 0
+
+    return _with_store(work, settings)
+
+
+def _erase(options: argparse.Namespace, settings: Settings) -> int:
+    if options.card is None and not options.comments:
+        print("cds-service: store erase: say --card UUID or --comments", file=sys.stderr)
+        return 2
+
+    def work(store: Store) -> int:
+        erased = erase_comments(store, options.card) if options.comments else erase_card(store, options.card)
+        print(f"{erased} {'comments' if options.comments else 'rows'} erased")
+        return 0 if erased or options.card is None else 1
+
+    return _with_store(work, settings)
+
+
+def _backup(options: argparse.Namespace, settings: Settings) -> int:
+    def work(store: Store) -> int:
+        backup(store, options.file)
+        print(f"copied to {options.file}")
+        return 0
+
+    return _with_store(work, settings)
