@@ -8,7 +8,9 @@ from typing import Any
 from gunicorn.app.base import BaseApplication
 
 from cds_service import create_app
+from cds_service.logs import Logger
 from cds_service.settings import Settings
+from cds_service.worker import Worker, cut_short
 
 
 class Server(BaseApplication):  # type: ignore[misc]
@@ -16,15 +18,23 @@ class Server(BaseApplication):  # type: ignore[misc]
 
     def __init__(self, host: str, port: int, workers: int, settings: Settings) -> None:
         self._application = create_app(settings)
+        self.longest_body = settings.max_body
         self._options: dict[str, Any] = {
             "bind": f"[{host}]:{port}" if ":" in host and not host.startswith("[") else f"{host}:{port}",
             "workers": workers,
-            "worker_class": "gthread",
+            "worker_class": Worker,
+            "pre_request": cut_short,
             "threads": 4,
             "timeout": 30,
             "graceful_timeout": 30,
             "keepalive": 5,
             "preload_app": True,
+            "limit_request_line": 4094,
+            "limit_request_fields": 64,
+            "limit_request_field_size": 8190,
+            # No one's word about who calls, by which scheme, or under which path is taken: not a proxy's either.
+            "forwarded_allow_ips": "",
+            "logger_class": Logger,
             "loglevel": "warning",
             "proc_name": "cds-service",
         }
