@@ -25,6 +25,8 @@ class Server(BaseApplication):  # type: ignore[misc]
             "worker_class": Worker,
             "pre_request": cut_short,
             "threads": 4,
+            # With those that linger and the files that are open anyway, less than the usual 1,024.
+            "worker_connections": 700,
             "timeout": 30,
             "graceful_timeout": 30,
             "keepalive": 5,
