@@ -15,6 +15,7 @@ from cds_service.feedback import feedback_blueprint
 from cds_service.feedback_store import FeedbackStore
 from cds_service.health import health_blueprint
 from cds_service.order_hooks import Judge, order_hooks_blueprint
+from cds_service.pages import guideline_blueprint, try_blueprint
 from cds_service.request_log import register_request_log
 from cds_service.settings import Settings
 from cds_service.wsgi import PlainPaths, register_cors
@@ -40,5 +41,8 @@ def create_app(
     app.register_blueprint(order_hooks_blueprint(judge, today, new_uuid))
     app.register_blueprint(feedback_blueprint(store))
     app.register_blueprint(health_blueprint(store))
+    app.register_blueprint(guideline_blueprint(judge.knowledge))
+    if settings.shows_pages:
+        app.register_blueprint(try_blueprint(judge, today, new_uuid))
     app.wsgi_app = PlainPaths(app.wsgi_app)  # type: ignore[method-assign]
     return app

@@ -93,6 +93,8 @@ def _verdict(reached: VerdictReached) -> str:
             return f"rated {reached.category}: floor and ceiling agree"
         case "undetermined":
             settle = ", ".join(reached.missing)
-            return f"undetermined: floor {reached.floor or 'none'}, ceiling {reached.ceiling}; would settle it: {settle}"
+            return (
+                f"undetermined: floor {reached.floor or 'none'}, ceiling {reached.ceiling}; would settle it: {settle}"
+            )
         case _:
             return f"no criteria apply: {reached.reason}"

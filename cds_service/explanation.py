@@ -135,7 +135,7 @@ class Explanation:
     def json(self) -> dict[str, Any]:
         """As the page gets it: members without a value are left out."""
         found: dict[str, Any] = without_empty(_lists(asdict(self)))
-        return {"orders": [], **found}
+        return {"chart": {}, "orders": [], **found}
 
 
 def _lists(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Synthetic patients for trying out: told in a few lines each, made into FHIR R4 with dates that count back from today."""
+"""Synthetic patients for trying out: told in a few lines each, made into FHIR R4 with dates that count from today."""
 
 from __future__ import annotations
 

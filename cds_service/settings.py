@@ -28,6 +28,7 @@ class Settings:
     profile: Profile = Profile.SPEC
     system_actions: bool = False
     shadow: bool = False
+    pages: bool | None = None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -54,6 +55,11 @@ class Settings:
     def anyone(self) -> Client:
         """What holds for a caller where no client decides it."""
         return anyone(self.profile, system_actions=self.system_actions, shadow=self.shadow)
+
+    @property
+    def shows_pages(self) -> bool:
+        """Whether there is a page to try the service: where nothing is said, in open mode."""
+        return self.pages is not False
 
     @property
     def cards(self) -> CardSettings:
@@ -131,5 +137,11 @@ VARIABLES = {
         _choice(on=True, off=False),
         "on or off",
         "on: judge and record, send no card, where no client decides it",
+    ),
+    "CDS_PAGES": Variable(
+        "pages",
+        _choice(on=True, off=False),
+        "on or off",
+        "on: `GET /` is a page to try the service with synthetic patients, and any request is explained to its sender",
     ),
 }
