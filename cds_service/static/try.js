@@ -40,8 +40,11 @@ function drawPatients() {
 }
 
 async function begin(id) {
-  patient = choices.patients.find((each) => each.id === id) ?? choices.patients[0];
-  const request = await getJson(`try/patients/${patient.id}`);
+  const chosen = choices.patients.find((each) => each.id === id) ?? choices.patients[0];
+  patient = chosen;
+  const request = await getJson(`try/patients/${chosen.id}`);
+  // Another patient may have been chosen while this one was on its way.
+  if (patient !== chosen) return;
   session = new Session(request);
   const radio = document.querySelector(`#patients input[value="${CSS.escape(patient.id)}"]`);
   radio.checked = true;
