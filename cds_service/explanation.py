@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from cards.wire import without_empty
+from cards.wording import written_code
 from cds_service.order_hooks import Judged
 from knowledge.appraisal import Appraisal, NoCriteriaApply, NotJudged, Rated, Undetermined, deciding_variants
 from knowledge.findings import Chart, Entry, Finding
 from knowledge.guideline import Topic
 from knowledge.inference import Standing, VariantMatch
+
+Written = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +149,16 @@ def _lists(value: Any) -> Any:
 
 def explained(topic: Topic, judged: Judged) -> Explanation:
     """The explanation of one call."""
-    orders = tuple(_order(topic, appraisal) for appraisal in judged.appraisals)
+    written = _as_written(judged)
+    orders = tuple(_order(topic, appraisal, written) for appraisal in judged.appraisals)
     return Explanation(_chart(judged.chart), orders, topic.decisive_variant)
+
+
+def _as_written(judged: Judged) -> Written:
+    """How people write the codes that stand in the evidence."""
+    reasons = [each.order.reasons for each in judged.appraisals if isinstance(each, Appraisal)]
+    entries = [*judged.chart.entries, *(entry for each in reasons for entry in each)]
+    return {coding.code: written_code(coding) for entry in entries for coding in entry.codings}
 
 
 def _chart(chart: Chart) -> ChartRead:
@@ -165,19 +176,19 @@ def _entry(entry: Entry) -> EntryRead:
         reference=entry.reference,
         kind=entry.kind.value,
         text=entry.text,
-        codes=tuple(Code(coding.code, coding.system) for coding in entry.codings),
+        codes=tuple(Code(written_code(coding), coding.system) for coding in entry.codings),
         certainty=entry.certainty.value,
         standing="past" if entry.past else "current",
         dates={name: str(value) for name, value in dates.items() if value is not None},
     )
 
 
-def _order(topic: Topic, judged: Appraisal | NotJudged) -> OrderExplained:
+def _order(topic: Topic, judged: Appraisal | NotJudged, written: Written) -> OrderExplained:
     if isinstance(judged, NotJudged):
         return OrderExplained(judged.order, VerdictReached("not-judged", reason=judged.reason.value))
     shown = [finding for finding in judged.findings.values() if finding.concept not in topic.internal]
-    concepts = [_concept(topic, finding, note=False) for finding in shown]
-    notes = [_concept(topic, finding, note=True) for finding in judged.reading.notes.values()]
+    concepts = [_concept(topic, finding, written, note=False) for finding in shown]
+    notes = [_concept(topic, finding, written, note=True) for finding in judged.reading.notes.values()]
     return OrderExplained(
         order=judged.order.reference,
         verdict=_verdict(judged),
@@ -191,7 +202,7 @@ def _order(topic: Topic, judged: Appraisal | NotJudged) -> OrderExplained:
     )
 
 
-def _concept(topic: Topic, finding: Finding, *, note: bool) -> ConceptState:
+def _concept(topic: Topic, finding: Finding, written: Written, *, note: bool) -> ConceptState:
     about = (topic.notes if note else topic.concepts)[finding.concept]
     return ConceptState(
         concept=finding.concept,
@@ -201,7 +212,8 @@ def _concept(topic: Topic, finding: Finding, *, note: bool) -> ConceptState:
         by_silence=finding.assumed,
         unseen=tuple(key.value for key in finding.unseen),
         evidence=tuple(
-            EvidenceFound(each.reference, each.code, each.label, each.dated, each.how) for each in finding.evidence
+            EvidenceFound(each.reference, written.get(each.code, each.code), each.label, each.dated, each.how)
+            for each in finding.evidence
         ),
         note=note,
     )

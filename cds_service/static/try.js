@@ -48,6 +48,7 @@ async function begin(id) {
   session = new Session(request);
   const radio = document.querySelector(`#patients input[value="${CSS.escape(patient.id)}"]`);
   radio.checked = true;
+  radio.closest("label").scrollIntoView({ block: "nearest", inline: "center" });
   history.replaceState(null, "", `?patient=${patient.id}`);
   byId("patient-title").textContent = patient.title;
   byId("patient-story").textContent = patient.story;

@@ -30,7 +30,7 @@ def request_of(page: Page) -> dict[str, Any]:
 
 def add_finding(page: Page, words: str, code: str, **fields: str) -> None:
     """Add a finding as a person does: open, search, choose, fill in, add."""
-    if not page.locator("#edit").get_attribute("open") == "":
+    if page.locator("#edit").get_attribute("open") is None:
         page.click("#edit > summary")
     page.fill("#add-words", words)
     page.locator("#add-found button", has=page.locator("code", has_text=code)).first.click()
@@ -218,7 +218,7 @@ def test_signing_asks_the_other_hook(watched: Watched) -> None:
 
 
 def test_the_table_is_lit_where_the_rating_stands(watched: Watched) -> None:
-    """For cauda equina syndrome the one lit cell is variant 4's; for an unseen chart all seven of the study may hold."""
+    """For cauda equina syndrome one cell is lit, variant 4's; for an unseen chart all seven of the study may hold."""
     page = watched.opened("/?patient=cauda-equina")
     (lit,) = page.locator(".lit td[data-lit]").all()
     assert (lit.get_attribute("title") or "").startswith("V4: usually not appropriate, holds")

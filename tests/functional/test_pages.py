@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import tomllib
 from collections.abc import Callable
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 import pytest
-import tomllib
 from flask import Flask
 from flask.testing import FlaskClient
 

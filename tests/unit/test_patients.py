@@ -64,7 +64,7 @@ def test_an_age_is_the_age_on_any_day() -> None:
 
 
 def test_every_procedure_and_both_open_orders_can_be_ordered(knowledge: Knowledge) -> None:
-    """The studies are the eleven of the table, and an MRI and a CT whose contrast is open; each code means its study."""
+    """The studies are the eleven of the table, and an MRI and a CT with open contrast; each code means its study."""
     offered = studies(knowledge)
     assert list(offered)[:11] == list(knowledge.topic.procedures)
     assert len(offered) == 13
