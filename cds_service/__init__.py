@@ -14,6 +14,7 @@ from cds_service.errors import register_errors
 from cds_service.feedback import feedback_blueprint
 from cds_service.feedback_store import FeedbackStore
 from cds_service.health import health_blueprint
+from cds_service.openapi import openapi_blueprint
 from cds_service.order_hooks import Judge, order_hooks_blueprint
 from cds_service.pages import guideline_blueprint, try_blueprint
 from cds_service.request_log import register_request_log
@@ -41,6 +42,7 @@ def create_app(
     app.register_blueprint(order_hooks_blueprint(judge, today, new_uuid))
     app.register_blueprint(feedback_blueprint(store))
     app.register_blueprint(health_blueprint(store))
+    app.register_blueprint(openapi_blueprint())
     app.register_blueprint(guideline_blueprint(judge.knowledge))
     if settings.shows_pages:
         app.register_blueprint(try_blueprint(judge, today, new_uuid))

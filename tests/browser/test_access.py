@@ -62,7 +62,8 @@ def test_axe_finds_nothing_and_nothing_overflows(view: str, look: dict[str, Any]
     assert problems == []
     beyond = page.evaluate(
         """() => {
-          const scrolls = (at) => at && (/(auto|scroll|hidden|clip)/.test(getComputedStyle(at).overflowX) || scrolls(at.parentElement));
+          const clips = (at) => /(auto|scroll|hidden|clip)/.test(getComputedStyle(at).overflowX);
+          const scrolls = (at) => at && (clips(at) || scrolls(at.parentElement));
           const width = document.documentElement.clientWidth;
           const wide = [...document.body.querySelectorAll("*")]
             .filter((at) => at.getBoundingClientRect().right > width + 0.5 && at.checkVisibility())
