@@ -23,7 +23,7 @@ function filter() {
   }
   if (chosen.age.value) matrix.dataset.age = chosen.age.value;
   else delete matrix.dataset.age;
-  byId("filter-count").textContent = `${cells} ratings of ${rows} ${rows === 1 ? "study" : "studies"}`;
+  byId("filter-count").textContent = `${cells} ${cells === 1 ? "rating" : "ratings"} of ${rows} ${rows === 1 ? "study" : "studies"}`;
 }
 
 for (const select of Object.values(chosen)) select.addEventListener("change", filter);

@@ -16,7 +16,7 @@ from tests.browser.conftest import Watched
         ("usually-appropriate", "", "11 ratings of 4 studies"),
         ("may-be-appropriate", "", "15 ratings of 6 studies"),
         ("usually-not-appropriate", "MRI", "11 ratings of 3 studies"),
-        ("usually-appropriate", "CT", "1 ratings of 1 study"),
+        ("usually-appropriate", "CT", "1 rating of 1 study"),
         ("", "PET/CT", "7 ratings of 1 study"),
     ],
 )
