@@ -45,7 +45,7 @@ class CodeIndex:
     products: dict[str, Coding]
     """RxNorm products -> their ingredient, which is what the value sets hold."""
 
-    def search(self, words: str, concept: ConceptId | None = None, limit: int = 20) -> Hits:
+    def search(self, words: str, concept: ConceptId | None = None, limit: int | None = None) -> Hits:
         """The entries whose code begins with ``words``, covers it, or whose name holds every word.
 
         Codes may be written with or without dots and in any case; an empty search lists a concept's codes.

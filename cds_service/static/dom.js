@@ -36,9 +36,12 @@ export const today = () => {
   return new Date(now.getTime() - now.getTimezoneOffset() * 60000).toISOString().slice(0, 10);
 };
 
-/** The JSON of an address; an error carries what the service said. */
+/** An address of the service, whatever the page's own address ends in and whatever stands before it. */
+export const at = (path) => new URL(`../${path}`, import.meta.url);
+
+/** The JSON of an address of the service; an error names it with the status. */
 export async function getJson(address) {
-  const answer = await fetch(address);
+  const answer = await fetch(at(address));
   if (!answer.ok) throw new Error(`${address} answered ${answer.status}`);
   return answer.json();
 }

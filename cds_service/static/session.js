@@ -1,6 +1,6 @@
 // The ordering session: a hook request, what is done to its drafts and its chart, and the calls to the service.
 
-import { uuid } from "./dom.js";
+import { at, uuid } from "./dom.js";
 
 const DATES = {
   Condition: ["onsetDateTime", "recordedDate"],
@@ -187,7 +187,7 @@ const JSON_TYPE = { "Content-Type": "application/json" };
 
 /** Post JSON text; the answer's status and its body, whatever they are. */
 export async function post(address, body) {
-  const answer = await fetch(address, { method: "POST", headers: JSON_TYPE, body });
+  const answer = await fetch(at(address), { method: "POST", headers: JSON_TYPE, body });
   const text = await answer.text();
   try {
     return { status: answer.status, body: JSON.parse(text) };

@@ -6,7 +6,7 @@ import re
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -14,18 +14,21 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from fhir.resources.R4B.capabilitystatement import CapabilityStatement
+from flask import Flask
 from flask.testing import FlaskClient
 
 from cards.profiles import Profile
 from cds_service.__main__ import main
 from cds_service.demo_fhir import create_demo_fhir
 from cds_service.discovery import PREFETCH
-from cds_service.fhir_search import TYPES
-from cds_service.patients import patients
+from cds_service.fhir_search import TYPES, fetch
+from cds_service.patients import patients, resources
 from cds_service.sandbox import deep_link, for_sandbox
 from cds_service.settings import Settings
 from cds_service.trying import first_request, studies
 from knowledge.loading import Knowledge
+from knowledge.vocabulary import CPT, SNOMED_CT
+from tests.conftest import Clock
 
 DAY = date(2026, 3, 2)
 
@@ -164,3 +167,42 @@ def test_the_commands_print_where_to_go(command: list[str], line: str, tmp_path:
         finally:
             process.terminate()
     assert found
+
+
+GUIDE = (Path(__file__).parents[2] / "cds_service/SANDBOX.md").read_text(encoding="utf-8")
+ROWS = re.findall(r"^\| `([\w-]+)` \| `(\d+)` \| `(\d+)` \| (no card|a warning|a note|critical)", GUIDE, re.MULTILINE)
+SEEN = {"no card": [], "a warning": ["warning"], "a note": ["info"], "critical": ["critical"]}
+
+
+def test_the_guide_shows_the_link_that_the_command_prints() -> None:
+    """The link in the guide is the one for the default ports and the first patient."""
+    assert deep_link("http://127.0.0.1:8080", "http://127.0.0.1:8090/fhir", "acute") in GUIDE
+    assert len(ROWS) == 6
+
+
+@pytest.mark.parametrize(("patient", "study", "reason", "seen"), ROWS)
+def test_the_guide_promises_what_is_seen(
+    patient: str, study: str, reason: str, seen: str, make_app: Callable[..., Flask], clock: Clock
+) -> None:
+    """Each row of the guide, sent as the sandbox sends it with our chart, gets the card that the row says."""
+    clock.day = DAY
+    chart = resources(patients()[patient], DAY)
+    order = {
+        "resourceType": "ServiceRequest",
+        "id": "example-request-id",
+        "status": "draft",
+        "intent": "plan",
+        "code": {"coding": [{"system": CPT, "code": study, "display": "study"}]},
+        "subject": {"reference": f"Patient/{patient}"},
+        "reasonCode": [{"coding": [{"system": SNOMED_CT, "code": reason, "display": "reason"}]}],
+    }
+    request = {
+        "hook": "order-select",
+        "context": {"patientId": patient, "draftOrders": {"resourceType": "Bundle", "entry": [{"resource": order}]}},
+        "prefetch": {
+            key: fetch(chart, query.replace("{{context.patientId}}", patient)) for key, query in PREFETCH.items()
+        },
+    }
+    app = make_app(profile=Profile.SANDBOX, system_actions=True)
+    answer = app.test_client().post("/cds-services/lumbar-imaging-order-select", json=request)
+    assert [card["indicator"] for card in answer.json["cards"]] == SEEN[seen]
