@@ -114,7 +114,13 @@ function drawTable(choices, order, decisive) {
     "div",
     { className: "lit-frame" },
     el("table", { className: "lit", "aria-label": "The table, with the cells that decide lit up" }, el("thead", {}, head), el("tbody", {}, ...rows)),
-    el("p", { className: "muted" }, "✓ usually, ~ may be, ✕ usually not appropriate. Solid frame: the scenario holds. Dashed: it may hold."),
+    el(
+      "p",
+      { className: "muted" },
+      el("span", { className: "word" }, "Usually, may be (* the panel disagreed), or usually not appropriate. "),
+      el("span", { className: "symbol" }, "✓ usually, ~ may be, ✕ usually not appropriate. "),
+      "Solid frame: the scenario holds. Dashed: it may hold.",
+    ),
     el("details", {}, el("summary", {}, "Where these ratings stand"), el("ul", {}, ...sources)),
   );
 }

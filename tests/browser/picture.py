@@ -24,7 +24,7 @@ def main() -> int:
         served(create_app(Settings(database_url=f"sqlite:///{folder}/store.sqlite3"))) as base,
         launched() as browser,
     ):
-        page = browser.new_page(viewport={"width": 1120, "height": 960}, color_scheme="light")
+        page = browser.new_page(viewport={"width": 1120, "height": 900}, color_scheme="light")
         page.goto(f"{base}/?patient={PATIENT}")
         page.wait_for_selector(".card")
         page.screenshot(path=PICTURE)
