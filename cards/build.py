@@ -11,7 +11,7 @@ from cards.card import Card, CardKind, Indicator, Link, Source
 from cards.override_reasons import OVERRIDE_REASONS
 from cards.profiles import SHAPES, Profile, Shape
 from cards.suggestions import Alternative, Instead, build_suggestions, find_alternative
-from knowledge.appraisal import LOWEST, Appraisal, NoCriteriaApply, Rated, Undetermined
+from knowledge.appraisal import LOWEST, Appraisal, NoCriteriaApply, Rated, Undetermined, deciding_variants
 from knowledge.episodes import LOW_BACK_PAIN
 from knowledge.findings import Presence
 from knowledge.guideline import Topic
@@ -23,6 +23,8 @@ class CardSettings:
 
     optional_cards: bool = False
     """Also an info card where a better-rated study exists for an order that may be appropriate, or contrast is open."""
+    guideline_page: str | None = None
+    """Where this service shows the guideline with its reading of it, for links; None where nobody can reach it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ def build_card(
         source=_source(topic, shape, advice.kind),
         suggestions=suggestions,
         override_reasons=OVERRIDE_REASONS,
-        links=(_guideline(topic),) if shape.links_beside_suggestions else (),
+        links=_links(topic, appraisal, settings) if shape.links_beside_suggestions else (),
         selection_behavior=shape.selection,
         associated_order=appraisal.order.reference if shape.names_its_order and order.get("id") else None,
     )
@@ -91,6 +93,16 @@ def reference_card(topic: Topic, shape: Shape) -> Card:
 
 def _source(topic: Topic, shape: Shape, kind: CardKind) -> Source:
     return Source(f"{topic.title} ({topic.edition})", topic.citation.url, shape.topics[kind])
+
+
+def _links(topic: Topic, appraisal: Appraisal, settings: CardSettings) -> tuple[Link, ...]:
+    """The guideline itself, and our page at the variant that rates the order."""
+    if settings.guideline_page is None:
+        return (_guideline(topic),)
+    holding, may_hold = deciding_variants(topic, appraisal.matches)
+    variants = (*holding, *may_hold)[:1]
+    row = f"#variant-{variants[0]}" if variants else ""
+    return (Link(wording.READING_LINK, f"{settings.guideline_page}{row}"), _guideline(topic))
 
 
 def _guideline(topic: Topic) -> Link:
