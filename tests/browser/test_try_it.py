@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from cds_service.demo import example_request
 from cds_service.patients import patients
@@ -90,6 +90,34 @@ def test_the_detail_is_markdown_and_chart_text_stays_text(watched: Watched) -> N
     page.click("#edit > summary")
     expect(page.locator("#chart")).to_contain_text("lesion L3? <b>see</b> outside record")
     assert page.locator("#chart b").count() == 0
+
+
+HOSTILE = """**bold** <b>loud</b> <img src=x onerror="alert(1)"> [link](javascript:alert(1)) ![picture](http://x.example/p.png)
+
+<script>alert(1)</script>
+
+| a | b |
+|:--|--:|
+| 1 | 2 |
+"""
+
+
+def test_a_detail_can_bring_no_markup_of_its_own(watched: Watched) -> None:
+    """HTML, scripts, pictures and javascript links in a detail stay letters; its Markdown, tables too, is drawn."""
+    page = watched.opened("/?patient=acute")
+
+    def answer(route: Route) -> None:
+        body = route.fetch().json()
+        body["cards"][0]["detail"] = HOSTILE
+        route.fulfill(json=body)
+
+    page.route("**/cds-services/lumbar-imaging-order-sign", answer)
+    page.get_by_role("button", name="Sign").click()
+    detail = page.locator(".card-detail")
+    expect(detail.locator("strong")).to_have_count(1)
+    expect(detail.locator("td")).to_have_count(2)
+    expect(detail).to_contain_text("<b>loud</b>")
+    assert detail.locator("b, img, script, [style], a[href^='javascript']").count() == 0
 
 
 def test_a_suggestion_replaces_the_study_and_is_fed_back(watched: Watched, feedback_of: Feedback) -> None:

@@ -148,17 +148,23 @@ def test_an_unknown_concept_is_refused(client: FlaskClient) -> None:
 def test_the_explanation_is_one_structure_in_two_forms(
     told: dict[str, Any], knowledge: Knowledge, make_app: Callable[..., Flask]
 ) -> None:
-    """What the page gets as data stands in the text of the command: concepts, evidence, variants, cells, gaps."""
+    """What the page gets as data is what the service answers, and stands in the text of the command."""
     request = request_for(told)
     judged = Judge(knowledge, Settings()).judge(parse_request(json.dumps(request).encode(), "order-select"), AS_OF)
     text = explain(knowledge.topic, judged)
-    answer = make_app().test_client().post("/try/explain", json=request).json
+    client = make_app().test_client()
+    answer = client.post("/try/explain", json=request).json
     assert answer == json.loads(json.dumps(explained(knowledge.topic, judged).json()))
     (order,) = answer["orders"]
     for concept in order["concepts"]:
         assert f"{concept['concept']}: {concept['presence']}" in text
         for evidence in concept.get("evidence", []):
             assert evidence["reference"] in text
+    said = client.post("/cds-services/lumbar-imaging-order-select", json=request).json
+    (appraisal,) = said["extension"]["lumbar-imaging-cds.appraisals"]
+    shown = {each["concept"]: each["presence"] for each in order["concepts"] if "note" not in each or not each["note"]}
+    assert shown == {finding["concept"]: finding["presence"] for finding in appraisal["findings"]}
+    assert order["verdict"]["verdict"] == appraisal["verdict"]
     for variant in order.get("variants", []):
         assert f"    {variant['variant']} {variant['standing']}" in text
     for cell in order.get("cells", []):
