@@ -8,6 +8,7 @@ from typing import Any, assert_never
 
 from cards import wording
 from cards.card import Card, CardKind, Indicator, Link, Source
+from cards.links import variant_link
 from cards.override_reasons import OVERRIDE_REASONS
 from cards.profiles import SHAPES, Profile, Shape
 from cards.suggestions import Alternative, Instead, build_suggestions, find_alternative
@@ -23,8 +24,8 @@ class CardSettings:
 
     optional_cards: bool = False
     """Also an info card where a better-rated study exists for an order that may be appropriate, or contrast is open."""
-    guideline_page: str | None = None
-    """Where this service shows the guideline with its reading of it, for links; None where nobody can reach it."""
+    public_url: str | None = None
+    """Where clinicians reach this service and its guideline page, for links; None where they do not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +97,12 @@ def _source(topic: Topic, shape: Shape, kind: CardKind) -> Source:
 
 
 def _links(topic: Topic, appraisal: Appraisal, settings: CardSettings) -> tuple[Link, ...]:
-    """The guideline itself, and our page at the variant that rates the order."""
-    if settings.guideline_page is None:
-        return (_guideline(topic),)
+    """The guideline itself, and before it our page at the variant that rates the order."""
     holding, may_hold = deciding_variants(topic, appraisal.matches)
-    variants = (*holding, *may_hold)[:1]
-    row = f"#variant-{variants[0]}" if variants else ""
-    return (Link(wording.READING_LINK, f"{settings.guideline_page}{row}"), _guideline(topic))
+    variants = holding or may_hold
+    if settings.public_url is None or not variants:
+        return (_guideline(topic),)
+    return (variant_link(settings.public_url, variants[0]), _guideline(topic))
 
 
 def _guideline(topic: Topic) -> Link:

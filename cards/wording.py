@@ -38,7 +38,6 @@ REFER_LABEL = "Refer to physical therapy"
 REFERENCE_SUMMARY = "The ACR Appropriateness Criteria for low back pain, by which imaging orders were rated."
 REFERENCE_DETAIL = "The guideline's own text is at the link; it is the American College of Radiology's."
 RATING_LABEL = "Adds the appropriateness rating to the order"
-READING_LINK = "How this order was rated: the table, the scenarios, and our reading of them"
 GUIDELINE_LINK = "ACR Appropriateness Criteria: Low Back Pain"
 
 # What can begin formatting, a link or an automatic link in the middle of a line.

@@ -114,8 +114,8 @@ class Settings:
     @property
     def cards(self) -> CardSettings:
         public = self.public_url
-        page = f"{public.origin}{public.path}/guideline" if public is not None else None
-        return CardSettings(optional_cards=self.optional_cards, guideline_page=page)
+        base = f"{public.origin}{public.path}" if public is not None else None
+        return CardSettings(optional_cards=self.optional_cards, public_url=base)
 
 
 @dataclass(frozen=True, slots=True)
