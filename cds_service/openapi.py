@@ -82,6 +82,21 @@ OPERATIONS: Mapping[str, Operation] = {
     "/health/ready": Operation(
         "get", "ready", "The service can do its work", "Operation", {"200": (_JSON, "Health"), "503": (_JSON, "Health")}
     ),
+    "/metrics": Operation(
+        "get", "metrics", "Figures for Prometheus", "Operation", {"200": ("text/plain", ""), "401": _FAULT, "403": _FAULT}
+    ),
+    "/reports": Operation(
+        "get",
+        "reports",
+        "What was judged, shown and answered: the figures an alert committee asks for",
+        "Operation",
+        {"200": (_HTML, ""), **dict.fromkeys(("400", "401", "403", "404", "503"), _FAULT)},
+        parameters=(
+            _in_query("since", "The first day that counts.", type="string", format="date"),
+            _in_query("until", "The last day that counts.", type="string", format="date"),
+            _in_query("client", "One client's orders only.", type="string"),
+        ),
+    ),
     "/openapi.json": Operation("get", "openapi", "This document", "Operation", {"200": (_JSON, "Document")}),
     "/guideline": Operation("get", "guideline", "The guideline as it is read", "Pages", {"200": (_HTML, "")}),
     "/guideline/codes": Operation(
