@@ -195,10 +195,10 @@ def _suggestions(connection: Connection, scope: Scope) -> Iterator[Fact]:
         .group_by(SUGGESTION.c.kind)
     )
     accepted = _accepted_suggestions(connection, among)
-    for kind, number in connection.execute(offered).tuples():
-        taken = accepted[kind]
-        yield Fact({"suggestion": kind, "taken": "yes"}, taken)
-        yield Fact({"suggestion": kind, "taken": "no"}, number - taken)
+    for row in connection.execute(offered):
+        taken = accepted[row.kind]
+        yield Fact({"suggestion": row.kind, "taken": "yes"}, taken)
+        yield Fact({"suggestion": row.kind, "taken": "no"}, row.number - taken)
 
 
 def _accepted_suggestions(connection: Connection, among: tuple[sql.ColumnElement[bool], ...]) -> Counter[str]:
@@ -225,9 +225,9 @@ def _concepts(connection: Connection, scope: Scope) -> Iterator[Fact]:
         .group_by(missing)
     )
     found: Counter[str] = Counter()
-    for concepts, number in connection.execute(query).tuples():
-        for concept in concepts:
-            found[concept] += number
+    for row in connection.execute(query):
+        for concept in row.missing_concepts:
+            found[concept] += row.number
     for concept, number in found.items():
         yield Fact({"concept": concept}, number)
 
@@ -240,9 +240,10 @@ def _arrivals(connection: Connection, scope: Scope) -> dict[PrefetchKey, tuple[F
         .group_by(*columns)
     )
     found: dict[PrefetchKey, Counter[str]] = {key: Counter() for key in PrefetchKey}
-    for missing, incomplete, number in connection.execute(query).tuples():
+    for row in connection.execute(query):
         for key in PrefetchKey:
-            found[key]["missing" if key in missing else "incomplete" if key in incomplete else "complete"] += number
+            incomplete = "incomplete" if key in row.keys_incomplete else "complete"
+            found[key]["missing" if key in row.keys_missing else incomplete] += row.number
     return {
         key: tuple(Fact({f"arrival of {key}": state}, number) for state, number in states.items())
         for key, states in found.items()
