@@ -155,7 +155,7 @@ def test_the_figures_are_for_operators(
 
 
 def test_the_figures_are_right_across_workers_and_their_deaths(tmp_path: Path) -> None:
-    """With three workers, one of which is killed, each tells the total of all, and nothing is left behind at the end."""
+    """With three workers, one of which is killed, each tells the total of all, and nothing is left behind."""
     with Served(tmp_path, {"CDS_DATABASE_URL": "sqlite:///store.sqlite3"}, workers=3) as service:
         service.wait()
         for _ in range(30):
