@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -156,18 +156,21 @@ def _replace_study(
 ) -> Suggestion | None:
     code = {"coding": _codings(procedure.order_codes, order), "text": procedure.name}
     label = wording.replace_label(procedure)
-    holding, may_hold = deciding_variants(topic, appraisal.matches)
-    proposed = Rated(best(topic, procedure.id, holding or may_hold))
+
+    def proposed() -> Verdict:
+        holding, may_hold = deciding_variants(topic, appraisal.matches)
+        return Rated(best(topic, procedure.id, holding or may_hold))
+
     return _update("alternative-study", label, {**order, "code": code}, topic, proposed, shape)
 
 
 def _update(
-    kind: str, label: str, changed: Mapping[str, Any], topic: Topic, proposed: Verdict, shape: Shape
+    kind: str, label: str, changed: Mapping[str, Any], topic: Topic, proposed: Callable[[], Verdict], shape: Shape
 ) -> Suggestion | None:
     """The order as it would be; None where this client could not apply it."""
     resource: Mapping[str, Any] | None = without_rating(changed)
     if shape.replacing is Replacing.RATED_UPDATE:
-        resource = rated_proposal(topic, changed, proposed) if _every_reason_is_coded(changed) else None
+        resource = rated_proposal(topic, changed, proposed()) if _every_reason_is_coded(changed) else None
     return None if resource is None else Suggestion(kind, label, (Action("update", label, resource),))
 
 
@@ -258,5 +261,8 @@ def _record(
     reasons = order.get("reasonCode")
     earlier = list(reasons) if isinstance(reasons, list) else []
     changed = {**order, "reasonCode": [*earlier, {"coding": [coding], "text": concept.record.display}]}
-    proposed = suppose(topic, appraisal, concept.id)
+
+    def proposed() -> Verdict:
+        return suppose(topic, appraisal, concept.id)
+
     return _update("record-fact", wording.record_label(concept), changed, topic, proposed, shape)

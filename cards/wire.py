@@ -92,8 +92,7 @@ def _link_json(link: Link) -> Json:
 def without_empty(value: Any) -> Any:
     """A copy without nulls, empty strings, empty lists and empty objects, at any depth; false and 0 stay."""
     if isinstance(value, dict):
-        kept = {name: without_empty(each) for name, each in value.items()}
-        return {name: each for name, each in kept.items() if not _is_empty(each)}
+        return _filled({name: without_empty(each) for name, each in value.items()})
     if isinstance(value, list):
         return [each for each in map(without_empty, value) if not _is_empty(each)]
     return value
@@ -112,14 +111,23 @@ def appraisal_json(topic: Topic, judged: Appraisal | NotJudged) -> Json:
             "reason": judged.reason.value,
             "guideline": topic.reference,
         }
-    shown: Json = {"order": judged.order.reference, **_verdict_json(judged)}
-    shown["variants"] = {"established": list(judged.established), "possible": list(judged.possible)}
-    shown["findings"] = [
-        _finding_json(finding) for finding in judged.findings.values() if finding.concept not in topic.internal
-    ]
-    shown["guideline"] = topic.reference
-    found: Json = without_empty(shown)
-    return found
+    internal = topic.internal
+    variants = _filled({"established": list(judged.established), "possible": list(judged.possible)})
+    findings = [_finding_json(finding) for finding in judged.findings.values() if finding.concept not in internal]
+    return _filled(
+        {
+            "order": judged.order.reference,
+            **_verdict_json(judged),
+            "variants": variants,
+            "findings": findings,
+            "guideline": topic.reference,
+        }
+    )
+
+
+def _filled(members: Json) -> Json:
+    """The members that have a value; false and 0 are values."""
+    return {name: value for name, value in members.items() if not _is_empty(value)}
 
 
 def _verdict_json(judged: Appraisal) -> Json:
@@ -149,12 +157,11 @@ def _verdict_json(judged: Appraisal) -> Json:
 
 
 def _finding_json(finding: Finding) -> Json:
-    shown: Json = {
-        "concept": finding.concept,
-        "presence": finding.presence.value,
-        "value": finding.value,
-        "evidence": list(dict.fromkeys(evidence.reference for evidence in finding.evidence)),
-    }
+    shown: Json = {"concept": finding.concept, "presence": finding.presence.value}
+    if finding.value is not None:
+        shown["value"] = finding.value
+    if finding.evidence:
+        shown["evidence"] = list(dict.fromkeys(evidence.reference for evidence in finding.evidence))
     if finding.presence is Presence.ABSENT and finding.assumed:
         shown["assumed"] = True
     return shown

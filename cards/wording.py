@@ -41,18 +41,23 @@ RATING_LABEL = "Adds the appropriateness rating to the order"
 GUIDELINE_LINK = "ACR Appropriateness Criteria: Low Back Pain"
 
 # What can begin formatting, a link or an automatic link in the middle of a line.
-_SPECIAL = re.compile(r"([\\`*_\[\]|~@$]|:(?=/)|(?<=www)\.)")
+_SPECIAL = re.compile(r"[\\`*_\[\]|~@$&<>]|:(?=/)|(?<=www)\.")
+_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 _LONGEST_QUOTE = 80
 
 
 def escaped(text: str) -> str:
     """Chart text as inert Markdown: no HTML, no links, no formatting, one line, at most 80 characters."""
-    flat = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+    if not text.isprintable():
+        text = "".join(letter if letter.isprintable() else " " for letter in text)
+    flat = " ".join(text.split())
     if len(flat) > _LONGEST_QUOTE:
         flat = flat[: _LONGEST_QUOTE - 1].rstrip() + "…"
-    flat = flat.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    parts = re.split(r"(&amp;|&lt;|&gt;)", flat)
-    return "".join(part if part.startswith("&") else _SPECIAL.sub(r"\\\1", part) for part in parts)
+    return _SPECIAL.sub(_inert, flat)
+
+
+def _inert(found: re.Match[str]) -> str:
+    return _ENTITIES.get(found[0], f"\\{found[0]}")
 
 
 def written_code(coding: Coding) -> str:

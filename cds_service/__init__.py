@@ -10,10 +10,12 @@ from uuid import uuid4
 from flask import Flask
 
 from cds_service import metrics
-from cds_service.authentication import register_authentication
+from cds_service.authentication import register_authentication, trust_in
 from cds_service.discovery import discovery_blueprint
 from cds_service.errors import register_errors
 from cds_service.feedback import feedback_blueprint
+from cds_service.fetching import Fetcher
+from cds_service.fhir_client import FhirClient
 from cds_service.health import health_blueprint, metrics_blueprint
 from cds_service.memory import Memory
 from cds_service.order_hooks import Judge, order_hooks_blueprint
@@ -23,7 +25,7 @@ from cds_service.request_log import register_request_log
 from cds_service.settings import Settings
 from cds_service.store import Store
 from cds_service.upkeep import purge_after
-from cds_service.wsgi import PlainPaths, register_cors
+from cds_service.wsgi import PlainPaths, register_cors, register_security_headers
 from knowledge.loading import load_low_back_pain
 
 
@@ -33,7 +35,7 @@ def create_app(
     new_uuid: Callable[[], str] = lambda: str(uuid4()),
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Flask:
-    """The WSGI application: wiring only. Raises KnowledgeError or StoreError where it could not do its work."""
+    """The WSGI application: wiring only. Raises KnowledgeError, SettingsError or StoreError where it could not work."""
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body
     judge = Judge(load_low_back_pain(), settings)
@@ -41,17 +43,31 @@ def create_app(
     store = Store(settings.database_url, now)
     recorder = Recorder(store, housekeeping=purge_after(store, settings.retention_days, now))
     memory = Memory(recorder, guideline, now, new_uuid)
+    keys, charts = Fetcher(), Fetcher()
+    trust = trust_in(settings, keys, now)
+    fhir = FhirClient(charts, settings.fhir_deadline, settings.max_body, judge.site.prefetch_keys)
     metrics.service_runs(version("lumbar-imaging-cds"), guideline)
-    app.extensions |= {"store": store, "recorder": recorder}
+    app.extensions |= {"store": store, "recorder": recorder, "trust": trust, "fetchers": (keys, charts)}
     register_errors(app)
-    register_cors(app)
+    register_security_headers(app)
+    register_cors(app, trust.origins if trust is not None else frozenset("*"))
     register_request_log(app, new_uuid)
-    register_authentication(app, settings)
+    register_authentication(app, settings, trust)
     app.register_blueprint(discovery_blueprint())
-    app.register_blueprint(order_hooks_blueprint(judge, today, new_uuid, memory.remember))
+    app.register_blueprint(order_hooks_blueprint(judge, fhir, today, new_uuid, memory.remember))
     app.register_blueprint(feedback_blueprint(store, keep_comments=settings.keep_comments))
     app.register_blueprint(health_blueprint(store, guideline))
     app.register_blueprint(metrics_blueprint(settings.metrics, settings.metrics_token))
     app.register_blueprint(report_blueprint(store, judge.knowledge.topic, settings, now))
     app.wsgi_app = PlainPaths(app.wsgi_app)  # type: ignore[method-assign]
     return app
+
+
+def close(app: Flask) -> None:
+    """Write what waits to be written, and close every connection."""
+    app.extensions["recorder"].close()
+    app.extensions["store"].close()
+    for fetcher in app.extensions["fetchers"]:
+        fetcher.close()
+    if app.extensions["trust"] is not None:
+        app.extensions["trust"].memory.close()

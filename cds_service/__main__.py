@@ -1,4 +1,4 @@
-"""The command ``cds-service``: serve, evaluate, report, store, demo."""
+"""The command ``cds-service``: serve, evaluate, clients check, report, store, demo."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import json
 import logging
 import os
 import sys
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 from cds_service.problems import Problem
-from cds_service.settings import Settings, SettingsError
+from cds_service.settings import Auth, Settings, SettingsError
 from cds_service.site import SiteError
 from cds_service.store_commands import add_commands
 from knowledge.loading import KnowledgeError, load_low_back_pain
@@ -55,6 +56,10 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--json", action="store_true", help="print the answer as the service sends it")
     evaluate.add_argument("--today", type=date.fromisoformat, default=None, help="judge as of this day (YYYY-MM-DD)")
     evaluate.set_defaults(run=_evaluate)
+    clients = commands.add_parser("clients", help="look at the clients file").add_subparsers(required=True)
+    check = clients.add_parser("check", help="print what is configured for each client, and whether its keys answer")
+    check.add_argument("file", nargs="?", type=Path, help="the clients file (default: CDS_CLIENTS)")
+    check.set_defaults(run=_check_clients)
     add_commands(commands)
     demo = commands.add_parser("demo", help="start the service on a free port, post a real order, show its card, stop")
     demo.set_defaults(run=_demo)
@@ -65,20 +70,34 @@ def _serve(options: argparse.Namespace, settings: Settings) -> int:
     from cds_service.server import Server
     from cds_service.store import StoreError
 
-    if not options.openly and not _is_loopback(options.host):
+    on_loopback = _is_loopback(options.host)
+    if settings.auth is Auth.OPEN and not options.openly and not on_loopback:
         return _refuse(
             f"{options.host} is not a loopback address, and callers are not authenticated; "
-            "put a proxy that authenticates in front, or say --without-authentication-on-a-network"
+            "set CDS_CLIENTS, put a proxy that authenticates in front, or say --without-authentication-on-a-network"
         )
     if not 0 < options.port < 65536 or options.workers < 1:
         return _refuse("--port must be from 1 to 65535 and --workers at least 1")
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
-        server = Server(options.host, options.port, options.workers, settings)
+        serving = replace(settings, fhir_on_loopback=on_loopback)
+        server = Server(options.host, options.port, options.workers, serving)
     except StoreError as error:
         return _refuse(f"CDS_DATABASE_URL: {error}")
     server.run()
     return 0
+
+
+def _check_clients(options: argparse.Namespace, settings: Settings) -> int:
+    from cds_service.authentication import clients_of
+    from cds_service.clients_check import check
+
+    chosen = settings if options.file is None else replace(settings, clients_file=options.file)
+    if chosen.clients_file is None:
+        return _refuse("name a clients file, or set CDS_CLIENTS")
+    lines, sound = check(clients_of(chosen))
+    print("\n".join(lines))
+    return 0 if sound else 1
 
 
 def _demo(options: argparse.Namespace, settings: Settings) -> int:

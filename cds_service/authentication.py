@@ -2,14 +2,134 @@
 
 from __future__ import annotations
 
-from flask import Flask, g
+import logging
+import math
+import time
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
 
-from cds_service.settings import Settings
+from flask import Flask, g, request
+
+from cds_service import metrics
+from cds_service.addresses import Address
+from cds_service.clients import Client
+from cds_service.clients_file import ClientsFileError, TrustedClient, load_clients
+from cds_service.database import open_engine
+from cds_service.fetching import Budget, Deadline, Fetcher, FetchFailed
+from cds_service.key_sets import BadKeySet, FetchedKeys, Keys, KeySet, StaticKeys, read_key_set
+from cds_service.problems import Problem
+from cds_service.rate_limit import RateLimit
+from cds_service.settings import Auth, Settings, SettingsError
+from cds_service.token_memory import TokenMemory, TokenMemoryError
+from cds_service.tokens import TokenRefused, Trust
+
+log = logging.getLogger("cds_service")
+
+_SERVICES = "/cds-services"
+# Who calls what needs no token, and who is refused.
+_NOBODY = Client("unknown", origins=())
+_KEY_SET_SECONDS = 2.0
+_KEY_SET_SIZE = 256_000
 
 
-def register_authentication(app: Flask, settings: Settings) -> None:
-    """In open mode every caller is the client that the settings describe."""
+def clients_of(settings: Settings) -> tuple[TrustedClient, ...]:
+    """The clients of the clients file; none without one. Raises SettingsError."""
+    if settings.clients_file is None:
+        return ()
+    try:
+        return load_clients(
+            settings.clients_file,
+            profile=settings.profile,
+            system_actions=settings.system_actions,
+            shadow=settings.shadow,
+        )
+    except ClientsFileError as error:
+        raise SettingsError(f"CDS_CLIENTS: {error}") from None
+
+
+def trust_in(settings: Settings, fetcher: Fetcher, now: Callable[[], datetime]) -> Trust | None:
+    """Whom this deployment trusts; None where it asks nobody. Raises SettingsError and StoreError.
+
+    The store's database exists: used tokens are remembered there.
+    """
+    clients = clients_of(settings)
+    if settings.auth is Auth.OPEN:
+        return None
+    if settings.public_url is None or not clients:
+        raise SettingsError("CDS_AUTH=required needs CDS_PUBLIC_URL and CDS_CLIENTS")
+    for client in clients:
+        if client.demo:
+            log.warning(
+                "client %s is for trying out: its private key is public, its tokens prove nothing", client.issuer
+            )
+    # A power cut may forget the tokens of its last moments: what it costs to hold them would double a call.
+    engine = open_engine(settings.database_url, create=False, durable=False)
+    engine.dispose()  # workers are forked after this: each opens its own connections
+    memory = TokenMemory(engine, now)
+    return Trust(settings.public_url, {each.issuer: (each, keys_of(each, fetcher)) for each in clients}, memory, now)
+
+
+def register_authentication(app: Flask, settings: Settings, trust: Trust | None) -> None:
+    """With ``trust``, services and feedback need a token; without it every caller is the settings' client."""
+    limit = RateLimit(settings.rate_limit, time.monotonic) if settings.rate_limit is not None else None
 
     @app.before_request
     def identify() -> None:
-        g.client = settings.anyone
+        g.client = settings.anyone if trust is None else _NOBODY
+        if trust is not None and _needs_a_token(settings):
+            g.client = _caller(trust)
+        if limit is not None and request.path.startswith(f"{_SERVICES}/") and request.method != "OPTIONS":
+            _hold_back(limit, g.client.name if trust is not None else str(request.remote_addr))
+
+
+def _needs_a_token(settings: Settings) -> bool:
+    """Everything below the services does, in every method; a preflight never does, since browsers send none with it."""
+    if request.method == "OPTIONS":
+        return False
+    return request.path.startswith(f"{_SERVICES}/") or (request.path == _SERVICES and not settings.open_discovery)
+
+
+def _caller(trust: Trust) -> Client:
+    try:
+        return trust.caller(request.headers.get("Authorization"), request.path).client
+    except TokenRefused as refused:
+        g.refused = refused.why.value
+        metrics.refused(f"jwt-{refused.why.value}")
+        raise Problem(401, "Authentication is required.", (("WWW-Authenticate", "Bearer"),)) from None
+    except TokenMemoryError as error:
+        g.refused = f"memory: {error}"
+        metrics.refused("jwt-memory")
+        raise Problem(503, "The service cannot answer now; call again later.", (("Retry-After", "5"),)) from None
+
+
+def _hold_back(limit: RateLimit, caller: str) -> None:
+    wait = limit.wait(caller)
+    if wait:
+        metrics.refused("rate")
+        raise Problem(429, "There are too many calls; call again later.", (("Retry-After", str(math.ceil(wait))),))
+
+
+def keys_of(trusted: TrustedClient, fetcher: Fetcher) -> Keys:
+    """Where this client's keys are found: given by the operator, or fetched from its listed address alone."""
+    if trusted.jku is None:
+        return StaticKeys(trusted.key_set or KeySet())
+    return FetchedKeys(partial(fetch_key_set, trusted.jku, fetcher, demo=trusted.demo), time.monotonic)
+
+
+def fetch_key_set(jku: Address, fetcher: Fetcher, *, demo: bool) -> KeySet:
+    """What a client publishes now: within two seconds, at most 256 kB, not redirected. Raises BadKeySet."""
+    deadline = Deadline(_KEY_SET_SECONDS)
+    task = partial(fetcher.get, jku, {"Accept": "application/json"}, deadline, Budget(_KEY_SET_SIZE))
+    answer = fetcher.together({jku: task}, deadline)[jku]
+    try:
+        if isinstance(answer, FetchFailed):
+            raise BadKeySet(answer.why.value)
+        if answer.status != 200:
+            raise BadKeySet(f"answered {answer.status}")
+        found = read_key_set(answer.body, demo=demo)
+    except BadKeySet:
+        metrics.jwks_fetch("failed")
+        raise
+    metrics.jwks_fetch("fetched")
+    return found

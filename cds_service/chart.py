@@ -7,14 +7,15 @@ from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any
 
+from fhir.resources.R4B.codeableconcept import CodeableConcept
 from fhir.resources.R4B.condition import Condition
 from fhir.resources.R4B.diagnosticreport import DiagnosticReport
-from fhir.resources.R4B.medication import Medication
 from fhir.resources.R4B.medicationrequest import MedicationRequest
 from fhir.resources.R4B.medicationstatement import MedicationStatement
 from fhir.resources.R4B.observation import Observation
 from fhir.resources.R4B.patient import Patient
 from fhir.resources.R4B.procedure import Procedure
+from fhir.resources.R4B.reference import Reference
 from fhir.resources.R4B.servicerequest import ServiceRequest
 from pydantic import BaseModel
 
@@ -56,7 +57,8 @@ from knowledge.vocabulary import read_coding
 
 Json = dict[str, Any]
 
-# The elements that are read of each resource. A leaf says how it is handed to the model.
+# The elements that are read of each resource through its model. A leaf says how it is handed over. Codes and statuses
+# in codings are read by `read_coding` and `status_code`, which ask for more than the models do.
 _CODING = {"system": CODE, "code": CODE}
 _CODEABLE = {"coding": [_CODING], "text": PLAIN}
 _PERIOD = {"start": DATE, "end": DATE}
@@ -64,13 +66,9 @@ _QUANTITY = {"value": PLAIN, "comparator": CODE, "unit": PLAIN, "code": CODE}
 _RANGE = {"low": _QUANTITY, "high": _QUANTITY}
 _BOUNDS = {"boundsDuration": _QUANTITY, "boundsRange": _RANGE, "boundsPeriod": _PERIOD}
 _DOSAGE = {"route": _CODEABLE, "timing": {"repeat": _BOUNDS}}
-_DRUG = {"medicationCodeableConcept": _CODEABLE, "status": CODE}
 _READ: Mapping[type[BaseModel], Mapping[str, Any]] = {
     Patient: {"birthDate": DATE},
     Condition: {
-        "code": _CODEABLE,
-        "clinicalStatus": _CODEABLE,
-        "verificationStatus": _CODEABLE,
         "onsetDateTime": DATE,
         "onsetPeriod": _PERIOD,
         "onsetAge": _QUANTITY,
@@ -80,9 +78,9 @@ _READ: Mapping[type[BaseModel], Mapping[str, Any]] = {
         "abatementString": PLAIN,
         "recordedDate": DATE,
     },
-    Procedure: {"code": _CODEABLE, "status": CODE, "performedDateTime": DATE, "performedPeriod": _PERIOD},
+    Procedure: {"status": CODE, "performedDateTime": DATE, "performedPeriod": _PERIOD},
     MedicationRequest: {
-        **_DRUG,
+        "status": CODE,
         "intent": CODE,
         "doNotPerform": PLAIN,
         "authoredOn": DATE,
@@ -90,15 +88,13 @@ _READ: Mapping[type[BaseModel], Mapping[str, Any]] = {
         "dispenseRequest": {"expectedSupplyDuration": _QUANTITY, "numberOfRepeatsAllowed": PLAIN},
     },
     MedicationStatement: {
-        **_DRUG,
+        "status": CODE,
         "effectiveDateTime": DATE,
         "effectivePeriod": _PERIOD,
         "dateAsserted": DATE,
         "dosage": [_DOSAGE],
     },
-    Medication: {"code": _CODEABLE},
     Observation: {
-        "code": _CODEABLE,
         "status": CODE,
         "effectiveDateTime": DATE,
         "effectivePeriod": _PERIOD,
@@ -115,11 +111,22 @@ _READ: Mapping[type[BaseModel], Mapping[str, Any]] = {
         "doNotPerform": PLAIN,
         "authoredOn": DATE,
     },
-    DiagnosticReport: {"code": _CODEABLE, "status": CODE, "effectiveDateTime": DATE, "effectivePeriod": _PERIOD},
+    DiagnosticReport: {"status": CODE, "effectiveDateTime": DATE, "effectivePeriod": _PERIOD},
 }
 # Required by the models and read by us before them.
-_SUBJECT = {"reference": "Patient/read-before"}
-_HAS_SUBJECT = (Condition, Procedure, MedicationRequest, MedicationStatement, ServiceRequest)
+_SUBJECT = {"subject": Reference(reference="Patient/read-before")}
+_CODE = {"code": CodeableConcept(text="read before")}
+_DRUG = {"medicationCodeableConcept": CodeableConcept(text="read before")}
+_GIVEN: Mapping[type[BaseModel], Json] = {
+    Patient: {},
+    Condition: _SUBJECT,
+    Procedure: _SUBJECT,
+    MedicationRequest: {**_SUBJECT, **_DRUG},
+    MedicationStatement: {**_SUBJECT, **_DRUG},
+    Observation: _CODE,
+    ServiceRequest: _SUBJECT,
+    DiagnosticReport: _CODE,
+}
 
 # Every status a resource can have (FHIR R4); another one cannot be read.
 _STATUSES = {
@@ -157,14 +164,10 @@ class ChartSettings:
 
 
 def read_chart(
-    delivered: Delivered,
-    patient_id: str,
-    knowledge: Knowledge,
-    settings: ChartSettings = ChartSettings(),
-    session: tuple[Entry, ...] = (),
+    reader: ChartReader, settings: ChartSettings = ChartSettings(), session: tuple[Entry, ...] = ()
 ) -> Chart:
     """The chart of one patient from what was delivered; ``session`` are referrals among the other drafts."""
-    reader = ChartReader(delivered, patient_id, knowledge)
+    delivered = reader.delivered
     entries: list[Entry] = list(session)
     gaps: list[Gap] = []
     complete: set[PrefetchKey] = set()
@@ -183,7 +186,7 @@ def read_chart(
         and (key not in delivered.parts or _failed_whole(delivered.parts[key]))
     )
     return Chart(
-        patient=f"Patient/{patient_id}",
+        patient=reader.own_reference,
         birth_date=reader.birth_date,
         entries=tuple(entries),
         delivered=frozenset(complete),
@@ -213,6 +216,7 @@ class ChartReader:
         self.vocabulary = knowledge.vocabulary
         self.orders = knowledge.orders
         self.keep_all = False
+        self.own_reference = f"Patient/{patient_id}"
         self.birth_date = self._birth_date()
 
     def read_part(self, part: Delivery) -> tuple[list[Entry], list[Gap]]:
@@ -221,6 +225,8 @@ class ChartReader:
         gaps: list[Gap] = []
         for number, resource in enumerate(part.resources):
             kind = word(resource, "resourceType")
+            if self._says_nothing(resource, kind):
+                continue
             reference = reference_of(resource, f"{part.key.value}[{number}]")
             if kind in OLDER_TYPES:
                 gaps.append(Gap(reference, "a resource of an older FHIR version", OLDER_TYPES[kind]))
@@ -234,6 +240,16 @@ class ChartReader:
             if entry is not None:
                 entries.append(entry)
         return entries, gaps
+
+    def _says_nothing(self, resource: Json, kind: str) -> bool:
+        """A Condition of this patient, readable, whose codes concern nobody: most of a long problem list."""
+        if kind != "Condition" or "modifierExtension" in resource:
+            return False
+        subject = resource.get("subject")
+        if not isinstance(subject, dict) or subject.get("reference") != self.own_reference:
+            return False
+        codings = self.codings(resource.get("code"))
+        return bool(codings) and not self.vocabulary.knows(codings)
 
     def read_entry(self, resource: Json, reference: str) -> Entry | None:
         """One entry; None when it says nothing that counts. Raises Unreadable."""
@@ -267,8 +283,10 @@ class ChartReader:
         return self.names_the_patient(subject["reference"])
 
     def names_the_patient(self, reference: object) -> bool:
+        if reference in (self.own_reference, self.patient_id):
+            return True
         name = relative(reference)
-        if name == f"Patient/{self.patient_id}" or reference == self.patient_id:
+        if name == self.own_reference:
             return True
         resolved = self.delivered.resolve(reference) if name.startswith("urn:") else None
         return resolved is not None and resolved.get("id") == self.patient_id
@@ -292,14 +310,14 @@ class ChartReader:
         found = concept.get("coding") if isinstance(concept, dict) else None
         read = [
             coding
-            for each in (found if isinstance(found, list) else [])
+            for each in (found if isinstance(found, list) else ())
             if isinstance(each, dict) and (coding := read_coding(each.get("system"), each.get("code")))
         ]
-        return tuple(dict.fromkeys(read))
+        return tuple(dict.fromkeys(read)) if len(read) > 1 else tuple(read)
 
     def _coded(self, resource: Json, concept: Any) -> tuple[Coding, ...] | None:
         """The codings of an entry; None when no value set knows any, so that nothing more need be read of it."""
-        if resource.get("modifierExtension"):
+        if resource.get("modifierExtension") or (isinstance(concept, dict) and concept.get("modifierExtension")):
             raise Unreadable("a modifier extension changes its meaning")
         codings = self.codings(concept)
         if not codings:
@@ -323,7 +341,7 @@ class ChartReader:
         clinical = status_code(resource, "clinicalStatus")
         if clinical == "" or (verification is not None and verification not in _CERTAINTY):
             raise Unreadable("its status cannot be read")
-        condition, refused = _parse(Condition, _with_modern_names(resource), needed=("code", "clinicalStatus"))
+        condition, refused = _parse(Condition, _with_modern_names(resource))
         began, age = condition.onsetDateTime or condition.onsetPeriod, condition.onsetAge
         onset = span(condition.onsetDateTime) or start_of(condition.onsetPeriod) or at_age(age, self.birth_date)
         over = (
@@ -356,7 +374,7 @@ class ChartReader:
         codings = self._coded_or_imaging(resource)
         if codings is None:
             return None
-        procedure, _ = _parse(Procedure, resource, needed=("code", "status"))
+        procedure, _ = _parse(Procedure, resource, needed=("status",))
         return Entry(
             reference=reference,
             kind=Kind.PROCEDURE,
@@ -373,7 +391,7 @@ class ChartReader:
         codings = self._coded(resource, self._drug(resource))
         if codings is None:
             return None
-        request, dropped = _parse(MedicationRequest, _with_placeholder_drug(resource), needed=("status",))
+        request, dropped = _parse(MedicationRequest, {"intent": "order", **resource}, needed=("status",))
         start = span(request.authoredOn)
         supply = request.dispenseRequest
         stated = course_of(request.dosageInstruction, dropped)
@@ -392,7 +410,7 @@ class ChartReader:
         codings = self._coded(resource, self._drug(resource))
         if codings is None:
             return None
-        statement, dropped = _parse(MedicationStatement, _with_placeholder_drug(resource), needed=("status",))
+        statement, dropped = _parse(MedicationStatement, resource, needed=("status",))
         period = statement.effectivePeriod
         start = span(statement.effectiveDateTime) or start_of(period)
         stated = course_of(statement.dosage, dropped)
@@ -408,7 +426,7 @@ class ChartReader:
         codings = self._coded(resource, resource.get("code"))
         if codings is None or resource.get("dataAbsentReason"):
             return None
-        observed, dropped = _parse(Observation, resource, needed=("code", "status"))
+        observed, dropped = _parse(Observation, resource, needed=("status",))
         if any(name.startswith("value") for name in dropped):
             raise Unreadable("its value cannot be read")
         quantity = observed.valueQuantity
@@ -446,7 +464,7 @@ class ChartReader:
         codings = self._coded_or_imaging(resource)
         if codings is None or self.orders.resolve(codings) is None:
             return None
-        report, _ = _parse(DiagnosticReport, resource, needed=("code", "status"))
+        report, _ = _parse(DiagnosticReport, resource, needed=("status",))
         return Entry(
             reference,
             Kind.IMAGING,
@@ -540,8 +558,7 @@ def _status(resource: Json) -> str:
 
 def _parse(model: Any, resource: Json, needed: tuple[str, ...] = ()) -> tuple[Any, frozenset[str]]:
     """A resource through its model, by the elements that are read of it."""
-    given = {"subject": _SUBJECT} if model in _HAS_SUBJECT else {}
-    return parse(model, _READ[model], resource, needed, given)
+    return parse(model, _READ[model], resource, needed, _GIVEN[model])
 
 
 def read_order(resource: Json) -> DateSpan | None:
@@ -551,19 +568,9 @@ def read_order(resource: Json) -> DateSpan | None:
 
 
 def _with_modern_names(resource: Json) -> Json:
-    """A Condition under the names of R4, where an older version wrote its status or its date otherwise."""
-    renamed = dict(resource)
-    for name in ("clinicalStatus", "verificationStatus"):
-        if isinstance(renamed.get(name), str):
-            renamed[name] = {"coding": [{"code": renamed[name]}]}
+    """A Condition under the names of R4, where an older version wrote its date otherwise."""
     recorded = resource.get("recordedDate", resource.get("assertedDate", resource.get("dateRecorded")))
-    return {**renamed, "recordedDate": recorded} if recorded is not None else renamed
-
-
-def _with_placeholder_drug(resource: Json) -> Json:
-    """The drug is read by us, from the entry or behind its reference; the model only asks that there be one."""
-    rest = {name: value for name, value in resource.items() if name != "medicationReference"}
-    return {"intent": "order", **rest, "medicationCodeableConcept": {"text": "read before"}}
+    return {**resource, "recordedDate": recorded} if recorded is not None else resource
 
 
 def _interpretations(observed: Any) -> tuple[str, ...]:

@@ -22,8 +22,17 @@ class Client:
     """FHIR base URLs that may be asked with the token of its calls."""
     origins: tuple[str, ...] = ("*",)
     """Origins of browsers that may call for it."""
+    fhir_on_loopback: bool = False
+    """FHIR servers on this machine may be asked although they are not listed."""
 
 
-def anyone(profile: Profile, *, system_actions: bool, shadow: bool, fhir_servers: tuple[str, ...] = ()) -> Client:
+def anyone(
+    profile: Profile,
+    *,
+    system_actions: bool,
+    shadow: bool,
+    fhir_servers: tuple[str, ...] = (),
+    fhir_on_loopback: bool = False,
+) -> Client:
     """The client that every caller is in open mode."""
-    return Client("open", profile, system_actions, shadow, fhir_servers)
+    return Client("open", profile, system_actions, shadow, fhir_servers, fhir_on_loopback=fhir_on_loopback)

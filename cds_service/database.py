@@ -33,18 +33,19 @@ class StoreError(Exception):
         """What was to be stored will never be: trying again does not help."""
 
 
-def open_engine(url: str, *, create: bool) -> Engine:
+def open_engine(url: str, *, create: bool, durable: bool = True) -> Engine:
     """An engine over the store's database, which exists afterwards; raises StoreError.
 
-    With ``create`` a SQLite file that is not there is made, and the tables are brought to the newest form.
+    With ``create`` a SQLite file that is not there is made, and the tables are brought to the newest form. What is
+    written outlives the end of a process in any case, and with ``durable`` a power cut too.
     """
     try:
         parsed = make_url(url)
         match parsed.get_backend_name():
             case "sqlite":
-                engine = _sqlite(parsed, create=create)
+                engine = _sqlite(parsed, create=create, durable=durable)
             case "postgresql":
-                engine = _postgresql(parsed)
+                engine = _postgresql(parsed, durable=durable)
             case other:
                 raise StoreError(f"{other} is not supported; use sqlite or postgresql")
     except (ArgumentError, ValueError) as error:
@@ -60,7 +61,7 @@ def open_engine(url: str, *, create: bool) -> Engine:
     return engine
 
 
-def _sqlite(url: URL, *, create: bool) -> Engine:
+def _sqlite(url: URL, *, create: bool, durable: bool) -> Engine:
     if not url.database or ":memory:" in url.database or url.query.get("mode") == "memory":
         raise StoreError("a database in memory keeps nothing; name a file")
     file = Path(url.database).absolute()
@@ -76,7 +77,7 @@ def _sqlite(url: URL, *, create: bool) -> Engine:
     else:
         raise StoreError("there is no such file")
     engine = sql.create_engine("sqlite://", creator=connect, poolclass=sql.QueuePool, pool_timeout=patience)
-    sql.event.listen(engine, "connect", lambda connection, record: _sqlite_connected(connection, record, file))
+    sql.event.listen(engine, "connect", lambda made, record: _sqlite_connected(made, record, file, durable=durable))
     sql.event.listen(engine, "checkout", lambda connection, record, proxy: _refuse_another_file(record, file))
     sql.event.listen(engine, "begin", _begin_sqlite)
     return engine
@@ -105,9 +106,10 @@ def _make_sqlite(file: Path, patience: float) -> None:
             connection.close()
 
 
-def _sqlite_connected(connection: sqlite3.Connection, record: Any, file: Path) -> None:
+def _sqlite_connected(connection: sqlite3.Connection, record: Any, file: Path, *, durable: bool) -> None:
     record.info["file"] = _identity(file)
-    connection.execute("PRAGMA synchronous=FULL")  # in WAL mode this is what makes a commit outlive a power cut
+    # In WAL mode FULL is what makes a commit outlive a power cut.
+    connection.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
     connection.execute("PRAGMA secure_delete=ON")  # what is erased is overwritten
 
 
@@ -131,7 +133,7 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
-def _postgresql(url: URL) -> Engine:
+def _postgresql(url: URL, *, durable: bool) -> Engine:
     if url.drivername == "postgresql":
         url = url.set(drivername="postgresql+psycopg")
     patience = float(str(url.query.get("timeout", _PATIENCE)))
@@ -150,9 +152,13 @@ def _postgresql(url: URL) -> Engine:
             cursor.execute(f"SET lock_timeout = {milliseconds}")
             cursor.execute("SET TIME ZONE 'UTC'")
             # An acknowledged item is on the disk, whatever the server's default is.
-            cursor.execute(
-                "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit')='off'"
-            )
+            if durable:
+                cursor.execute(
+                    "SELECT set_config('synchronous_commit', 'on', false) "
+                    "WHERE current_setting('synchronous_commit') = 'off'"
+                )
+            else:
+                cursor.execute("SET synchronous_commit = off")
         connection.commit()
 
     sql.event.listen(engine, "connect", connected)

@@ -10,7 +10,7 @@ from typing import Any
 from cds_service.chart import ChartReader, read_order
 from cds_service.envelope import Draft, HookRequest
 from cds_service.fhir_elements import Unreadable, items, reference_of, text_of, texts_of, word
-from cds_service.prefetch import Delivered, relative
+from cds_service.prefetch import relative
 from knowledge.appraisal import NotJudged, NotJudgedReason
 from knowledge.findings import Coding, Entry, Kind, OrderedProcedure, ProcedureId
 from knowledge.loading import Knowledge
@@ -47,13 +47,12 @@ class _Imaging:
 
 
 def read_orders(
-    request: HookRequest, delivered: Delivered, knowledge: Knowledge, *, read_text: bool = True
+    request: HookRequest, reader: ChartReader, knowledge: Knowledge, *, read_text: bool = True
 ) -> list[DraftOrder]:
     """The lumbar studies among the drafts that are to be judged, in the order they were sent.
 
     ``read_text``: a draft without a code of a known system is read by its words.
     """
-    reader = ChartReader(delivered, request.patient_id, knowledge)
     drafts = list(_numbered(request))
     selected = _selected(request, [reference for reference, _ in drafts])
     imaging = [
@@ -90,9 +89,8 @@ def _imaging(
     return _Imaging(draft, reference, (), procedures) if procedures else None
 
 
-def session_referrals(request: HookRequest, delivered: Delivered, knowledge: Knowledge) -> tuple[Entry, ...]:
+def session_referrals(request: HookRequest, reader: ChartReader) -> tuple[Entry, ...]:
     """The referrals among the other drafts of the session, dated as of the call."""
-    reader = ChartReader(delivered, request.patient_id, knowledge)
     found = []
     for reference, draft in _numbered(request):
         resource = draft.resource

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from jiter import from_json
 from jsonschema import Draft202012Validator
 
+from cds_service.fhir_access import FhirAccess, read_access
 from cds_service.fhir_elements import reference_of
 from cds_service.prefetch import bare_id, relative
 from cds_service.problems import Problem, bad_request
@@ -18,8 +21,11 @@ from cds_service.problems import Problem, bad_request
 Json = dict[str, Any]
 
 DEEPEST = 200
-_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
-_BRACKETS = re.compile(rb"[\[\]{}]")
+# What one call may hold: reading this much takes a second or two, and no chart that was measured comes near it.
+MOST_ENTRIES = 50_000
+MOST_DRAFTS = 500
+# Commas and opening brackets: as many values as a body of plain FHIR of this size can hold, several times over.
+_MOST_MARKS = 1_500_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,22 +49,14 @@ class HookRequest:
     extension: Json
     oddities: tuple[str, ...]
     """What was passed over, for the log; never content of the request."""
-
-
-class WrittenFloat(float):
-    """A number that remembers how it was written, so that an echo repeats it to the letter."""
-
-    __slots__ = ("written",)
-    written: str
-
-    def __new__(cls, written: str) -> WrittenFloat:
-        number = super().__new__(cls, written)
-        number.written = written
-        return number
+    fhir: FhirAccess | None = None
+    """The access to a FHIR server that came with the call."""
+    unfetched: Mapping[str, str] = field(default_factory=dict)
+    """Why keys could not be fetched that prefetch lacked."""
 
 
 class WrittenInt(int):
-    """A whole number that remembers how it was written: ``-0``, or more than 64 bits."""
+    """A whole number that remembers how it was written: ``-0``."""
 
     written: str
 
@@ -68,38 +66,67 @@ class WrittenInt(int):
         return number
 
 
-def parse_json(body: bytes) -> Any:
-    """The value in a JSON body; raises Problem (400) where it is not the JSON we accept.
+def parse_json(body: bytes, *, as_written: bool = False) -> Any:
+    """The value in a JSON body; raises Problem (400, 413) where it is not the JSON we accept.
 
     UTF-8 without a byte-order mark, at most 200 levels, no duplicate keys, no NUL, no lone surrogates, no NaN.
+    ``as_written``: numbers with a fraction or an exponent are `jiter.LosslessFloat`, and -0 is `WrittenInt`: they
+    remember how they were written.
     """
     if body.startswith(b"\xef\xbb\xbf"):
         raise bad_request("The body begins with a byte-order mark; send UTF-8 without one.")
-    _refuse_deep(body)
+    if sum(body.count(mark) for mark in (b",", b"[", b"{")) > _MOST_MARKS:
+        raise Problem(413, "The body holds more values than this service reads.")
     try:
-        text = body.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise bad_request(f"The body is not UTF-8 (byte {error.start}).") from None
-    try:
-        value = json.loads(
-            text,
-            object_pairs_hook=_unique,
-            parse_float=WrittenFloat,
-            parse_int=_integer,
-            parse_constant=_refuse_constant,
+        # The parser's limit is 201 levels; the brackets around the body are one of them.
+        values = from_json(
+            b"[" + body + b"]",
+            allow_inf_nan=False,
+            cache_mode="keys",
+            catch_duplicate_keys=True,
+            float_mode="lossless-float" if as_written else "float",
         )
-    except json.JSONDecodeError as error:
-        raise bad_request(f"The body is not JSON (line {error.lineno}, column {error.colno}).") from None
-    except RecursionError:
-        raise bad_request(f"The body is nested more than {DEEPEST} levels deep.") from None
-    if "\\u" in text:
-        _refuse_bad_text(value)
-    return value
+    except ValueError as error:
+        raise bad_request(_refusal(str(error))) from None
+    if len(values) != 1:
+        raise bad_request("The body is not JSON (it must hold one value).")
+    if b"\\u0000" in body:
+        _refuse_nul(values)
+    if as_written and _NEGATIVE_ZERO.search(body):
+        return json.loads(body, parse_float=_lossless, parse_int=_integer)
+    return values[0]
+
+
+# Where a chart has one at all it is written 0; only the echo of an order needs to know.
+_NEGATIVE_ZERO = re.compile(rb"-0(?=[\s,\]}])")
+_PLACE = re.compile(r" at line (\d+) column (\d+)\Z")
+
+
+def _refusal(error: str) -> str:
+    """What is wrong with a body, in our words: the parser's may quote it."""
+    found = _PLACE.search(error)
+    # The bracket before the body moved its first line by one column.
+    place = f"line {found[1]}, column {int(found[2]) - (found[1] == '1')}" if found else "its end"
+    if "duplicate key" in error:
+        return f"An object of the body holds the same key twice ({place})."
+    if "recursion limit" in error:
+        return f"The body is nested more than {DEEPEST} levels deep."
+    if "unicode" in error:
+        return f"The body is not UTF-8 ({place})."
+    if "escape" in error or "surrogate" in error:
+        return f"A string of the body holds a broken escape or half of a surrogate pair ({place})."
+    if "out of range" in error:
+        return f"The body holds a number that is too long ({place})."
+    return f"The body is not JSON ({place})."
+
+
+def _lossless(written: str) -> Any:
+    return from_json(written.encode(), float_mode="lossless-float")
 
 
 def parse_request(body: bytes, hook: str) -> HookRequest:
-    """The hook call in a body; ``hook`` is the one the called service answers. Raises Problem (400)."""
-    value = parse_json(body)
+    """The hook call in a body; ``hook`` is the one the called service answers. Raises Problem (400, 413)."""
+    value = parse_json(body, as_written=True)
     if not isinstance(value, dict):
         raise bad_request("The body is not a JSON object.")
     for error in sorted(_validator().iter_errors(value), key=lambda found: [str(step) for step in found.absolute_path]):
@@ -112,7 +139,10 @@ def parse_request(body: bytes, hook: str) -> HookRequest:
     selections = context.get("selections")
     if hook == "order-select" and not isinstance(selections, list):
         oddities.append("context.selections")
+    prefetch = _object(value.get("prefetch"))
     drafts = _drafts(context["draftOrders"])
+    if len(drafts) > MOST_DRAFTS or entries_in(prefetch) > MOST_ENTRIES:
+        raise Problem(413, f"More than {MOST_DRAFTS} draft orders or {MOST_ENTRIES} prefetched entries are not read.")
     if isinstance(selections, list) and selections and not _named(selections, drafts):
         oddities.append("context.selections: none names a draft")
     return HookRequest(
@@ -120,9 +150,18 @@ def parse_request(body: bytes, hook: str) -> HookRequest:
         patient_id=bare_id(context["patientId"]),
         drafts=drafts,
         selections=tuple(each for each in selections if isinstance(each, str)) if isinstance(selections, list) else (),
-        prefetch=_object(value.get("prefetch")),
+        prefetch=prefetch,
         extension=_object(value.get("extension")),
         oddities=tuple(oddities),
+        fhir=read_access(value.get("fhirServer"), value.get("fhirAuthorization")),
+    )
+
+
+def entries_in(prefetch: Json) -> int:
+    """How many resources prefetch holds at most, over all its keys."""
+    return sum(
+        len(value["entry"]) if isinstance(value, dict) and isinstance(value.get("entry"), list) else 1
+        for value in prefetch.values()
     )
 
 
@@ -165,52 +204,18 @@ def _in_words(rule: object, value: Any) -> str:
             return f"does not meet {rule}"
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> Json:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise bad_request("An object of the body holds the same key twice.")
-    return found
-
-
 def _integer(written: str) -> int:
-    if written == "-0" or len(written) > _LONGEST_NATIVE:
-        return _written_int(written)
-    return int(written)
+    return WrittenInt(written) if written == "-0" else int(written)
 
 
-# Every whole number up to this length fits into 64 bits, which is what the writer of JSON takes as it is.
-_LONGEST_NATIVE = 18
-
-
-def _written_int(written: str) -> WrittenInt:
-    try:
-        return WrittenInt(written)
-    except ValueError:
-        raise bad_request("The body holds a number that is too long.") from None
-
-
-def _refuse_constant(name: str) -> Any:
-    raise bad_request(f"{name} is not JSON.")
-
-
-def _refuse_deep(body: bytes) -> None:
-    if body.count(b"[") + body.count(b"{") <= DEEPEST:
-        return
-    depth = 0
-    for bracket in _BRACKETS.findall(_STRINGS.sub(b"", body)):
-        depth += 1 if bracket in b"[{" else -1
-        if depth > DEEPEST:
-            raise bad_request(f"The body is nested more than {DEEPEST} levels deep.")
-
-
-def _refuse_bad_text(value: Any) -> None:
-    """Refuse NUL and lone surrogates, which JSON can only bring in as escapes."""
+def _refuse_nul(value: Any) -> None:
+    """Refuse NUL, which JSON can only bring in as an escape."""
     waiting = [value]
     while waiting:
         each = waiting.pop()
         if isinstance(each, str):
-            if "\0" in each or any("\ud800" <= letter <= "\udfff" for letter in each):
-                raise bad_request("A string of the body holds NUL or half of a surrogate pair.")
+            if "\0" in each:
+                raise bad_request("A string of the body holds NUL.")
         elif isinstance(each, dict):
             waiting += each.keys()
             waiting += each.values()
@@ -218,4 +223,4 @@ def _refuse_bad_text(value: Any) -> None:
             waiting += each
 
 
-__all__ = ["Draft", "HookRequest", "Problem", "WrittenFloat", "WrittenInt", "parse_json", "parse_request"]
+__all__ = ["Draft", "HookRequest", "Problem", "WrittenInt", "parse_json", "parse_request"]

@@ -24,7 +24,9 @@ def register_errors(app: Flask) -> None:
     @app.errorhandler(Problem)
     def problem(error: Problem) -> Response:
         g.problem = error.message
-        return _outcome(error.status, error.message)
+        response = _outcome(error.status, error.message)
+        response.headers.extend(error.headers)
+        return response
 
     @app.errorhandler(HTTPException)
     def http(error: HTTPException) -> Response:

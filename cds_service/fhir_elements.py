@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Any
 
+from jiter import LosslessFloat
 from pydantic import ValidationError
 
 from knowledge.dates import DateSpan
@@ -117,7 +118,7 @@ def _leaf(value: Any, read: str) -> Any:
             return match[1]  # the date as written, whatever its time and zone
         if read == CODE:
             return value.strip()
-    return value
+    return float(value) if isinstance(value, LosslessFloat) else value
 
 
 def status_code(resource: Json, name: str) -> str | None:

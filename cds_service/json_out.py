@@ -5,16 +5,36 @@ from __future__ import annotations
 from typing import Any
 
 import orjson
+from jiter import LosslessFloat
 
-from cds_service.envelope import WrittenFloat, WrittenInt
+from cds_service.envelope import WrittenInt
 
 
 def to_json(value: Any) -> bytes:
     """UTF-8 JSON; a number that came in a request keeps its spelling."""
-    return orjson.dumps(value, default=_as_written, option=orjson.OPT_PASSTHROUGH_SUBCLASS)
+    try:
+        return orjson.dumps(value, default=_as_written, option=orjson.OPT_PASSTHROUGH_SUBCLASS)
+    except TypeError:
+        # A whole number of more than 64 bits, which the writer does not take as it is.
+        return orjson.dumps(_spelled(value), default=_as_written, option=orjson.OPT_PASSTHROUGH_SUBCLASS)
 
 
 def _as_written(value: Any) -> Any:
-    if isinstance(value, (WrittenFloat, WrittenInt)):
+    if isinstance(value, LosslessFloat):
+        return orjson.Fragment(bytes(value))
+    if isinstance(value, WrittenInt):
         return orjson.Fragment(value.written.encode())
     raise TypeError(type(value).__name__)
+
+
+def _spelled(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _spelled(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_spelled(each) for each in value]
+    if isinstance(value, int) and value.bit_length() > _NATIVE_BITS:
+        return orjson.Fragment(str(value).encode())
+    return value
+
+
+_NATIVE_BITS = 63

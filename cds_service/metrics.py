@@ -58,7 +58,9 @@ PREFETCH = Metric(
     ("key", "state"),
     "parts of charts in calls with an order to judge: complete, incomplete or missing",
 )
-FHIR_CALLS = Metric("cds_fhir_calls_total", "counter", ("outcome",), "requests to FHIR servers of clients")
+FHIR_CALLS = Metric(
+    "cds_fhir_calls_total", "counter", ("outcome",), "keys asked of a FHIR server: brought, in part, failed"
+)
 JWKS_FETCHES = Metric("cds_jwks_fetches_total", "counter", ("outcome",), "fetches of clients' key sets")
 FEEDBACK = Metric(
     "cds_feedback_items_total",

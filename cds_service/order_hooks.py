@@ -16,18 +16,19 @@ from cards.issue import IssuedCard, issue
 from cards.pama import rating_action
 from cards.profiles import SHAPES, Profile, Shape
 from cards.wire import response
-from cds_service.chart import read_chart
+from cds_service.chart import ChartReader, read_chart
 from cds_service.clients import Client
 from cds_service.discovery import HOOKS
 from cds_service.draft_orders import DraftOrder, read_orders, refers_to_therapy, session_referrals
 from cds_service.envelope import HookRequest, parse_request
+from cds_service.fhir_client import FhirClient
 from cds_service.json_out import to_json
 from cds_service.prefetch import read_prefetch
 from cds_service.problems import Problem
 from cds_service.settings import Settings
 from cds_service.site import Site, read_site
 from knowledge.appraisal import Appraisal, NotJudged, appraise_order
-from knowledge.findings import Chart
+from knowledge.findings import Chart, OrderedProcedure
 from knowledge.guideline import Topic
 from knowledge.loading import Knowledge
 
@@ -71,18 +72,29 @@ class Judge:
         """What a client of this profile can carry out at this site."""
         return SHAPES[profile].with_orderables(self.site.orderables)
 
+    def has_work(self, call: HookRequest) -> bool:
+        """Whether some draft is a lumbar study that is to be judged: only then is a chart worth fetching."""
+        orders = self._orders(call, self._reader(call))
+        return any(isinstance(order.ordered, OrderedProcedure) for order in orders)
+
     def judge(self, call: HookRequest, today: date, shape: Shape = SHAPES[Profile.SPEC]) -> Judged:
         """Read the chart and judge each order; ``today`` is the day of the call."""
-        drafts = ((draft.resource, draft.full_url) for draft in call.drafts)
-        delivered = read_prefetch(call.prefetch, drafts, self.site.prefetch_keys)
-        orders = read_orders(call, delivered, self.knowledge, read_text=self.settings.order_text)
-        session = session_referrals(call, delivered, self.knowledge)
-        chart = read_chart(delivered, call.patient_id, self.knowledge, self.settings.chart, session)
+        reader = self._reader(call)
+        orders = self._orders(call, reader)
+        chart = read_chart(reader, self.settings.chart, session_referrals(call, reader))
         therapy = refers_to_therapy(call, self.knowledge)
         judged = [
             self._judge_order(order, chart, today, shape, several=len(orders) > 1, therapy=therapy) for order in orders
         ]
         return Judged(tuple(judged), chart)
+
+    def _reader(self, call: HookRequest) -> ChartReader:
+        drafts = ((draft.resource, draft.full_url) for draft in call.drafts)
+        delivered = read_prefetch(call.prefetch, drafts, self.site.prefetch_keys, call.unfetched)
+        return ChartReader(delivered, call.patient_id, self.knowledge)
+
+    def _orders(self, call: HookRequest, reader: ChartReader) -> list[DraftOrder]:
+        return read_orders(call, reader, self.knowledge, read_text=self.settings.order_text)
 
     def _judge_order(
         self, order: DraftOrder, chart: Chart, today: date, shape: Shape, *, several: bool, therapy: bool
@@ -124,7 +136,9 @@ def compose(topic: Topic, judged: Judged, call: HookRequest, client: Client, sha
 Remember = Callable[[str, Client, Judged, tuple[IssuedCard, ...]], None]
 
 
-def order_hooks_blueprint(judge: Judge, today: Callable[[], date], new_uuid: NewUuid, remember: Remember) -> Blueprint:
+def order_hooks_blueprint(
+    judge: Judge, fhir: FhirClient, today: Callable[[], date], new_uuid: NewUuid, remember: Remember
+) -> Blueprint:
     """``remember`` is told the service, its client, what was judged, and the cards, whether they are sent or not."""
     blueprint = Blueprint("order_hooks", __name__)
 
@@ -136,6 +150,8 @@ def order_hooks_blueprint(judge: Judge, today: Callable[[], date], new_uuid: New
         client: Client = g.client
         shape = judge.shape(client.profile)
         hook_request = parse_request(request.get_data(cache=False), HOOKS[service])
+        if hook_request.fhir is not None and judge.has_work(hook_request):
+            hook_request = fhir.complete(hook_request, client)
         judged = judge.judge(hook_request, today(), shape)
         g.judged, g.oddities = judged, hook_request.oddities
         answer = compose(judge.knowledge.topic, judged, hook_request, client, shape, new_uuid)
@@ -148,6 +164,8 @@ def order_hooks_blueprint(judge: Judge, today: Callable[[], date], new_uuid: New
 
 def refuse_other_media() -> None:
     """JSON under any of its names, or no name at all; anything else is plainly not a hook call."""
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise Problem(415, "Send the body as it is, without a Content-Encoding.")
     kind = request.mimetype
     if kind and not (kind == "application/json" or kind.endswith("+json") or kind == "text/json"):
         raise Problem(415, "Send the body as application/json.")

@@ -81,27 +81,49 @@ class Delivered:
     """Everything that arrived with one call."""
 
     parts: dict[PrefetchKey, Delivery] = field(default_factory=dict)
-    resources: dict[str, Json] = field(default_factory=dict)
-    """Every resource of the call by ``Type/id`` and by fullUrl, for references."""
+    _seen: list[tuple[Json, object]] = field(default_factory=list)
+    _index: dict[str, Json] | None = None
+    """Every resource of the call by ``Type/id`` and by fullUrl; made when the first reference asks for it."""
+    _contained: dict[int, tuple[list[Any], dict[str, Json]]] = field(default_factory=dict)
+    """Contained resources by id, for each list of them that was asked for; the list is held, so its key is its own."""
 
     def resolve(self, reference: object, within: Json | None = None) -> Json | None:
         """The resource a reference points to: contained in ``within``, prefetched, or another draft."""
         name = relative(reference)
         if name.startswith("#"):
-            contained = (within or {}).get("contained")
-            for each in contained if isinstance(contained, list) else []:
-                if isinstance(each, dict) and each.get("id") in (name[1:], name):
-                    return each
-            return None
-        return self.resources.get(name) if name else None
+            return self._contained_in(within or {}).get(name[1:])
+        if self._index is None:
+            self._index = _indexed(self._seen)
+        return self._index.get(name) if name else None
+
+    def _contained_in(self, within: Json) -> dict[str, Json]:
+        """Looked through once, however many references point into it: a body of ten megabytes can hold many."""
+        contained = within.get("contained")
+        if not isinstance(contained, list):
+            return {}
+        if id(contained) not in self._contained:
+            found: dict[str, Json] = {}
+            for each in _objects(contained):
+                if isinstance(each.get("id"), str):
+                    found.setdefault(each["id"].removeprefix("#"), each)
+            self._contained[id(contained)] = contained, found
+        return self._contained[id(contained)][1]
 
     def remember(self, resource: Json, full_url: object = None) -> None:
+        self._seen.append((resource, full_url))
+        self._index = None
+
+
+def _indexed(seen: Iterable[tuple[Json, object]]) -> dict[str, Json]:
+    found: dict[str, Json] = {}
+    for resource, full_url in seen:
         kind, identity = resource.get("resourceType"), resource.get("id")
         if isinstance(kind, str) and isinstance(identity, str):
-            self.resources.setdefault(f"{kind}/{identity}", resource)
+            found.setdefault(f"{kind}/{identity}", resource)
         if isinstance(full_url, str) and full_url:
-            self.resources.setdefault(full_url, resource)
-            self.resources.setdefault(relative(full_url) or full_url, resource)
+            found.setdefault(full_url, resource)
+            found.setdefault(relative(full_url) or full_url, resource)
+    return found
 
 
 OWN_KEYS: Mapping[str, PrefetchKey] = {key.value: key for key in PrefetchKey}
@@ -111,10 +133,12 @@ def read_prefetch(
     prefetch: Mapping[str, Any],
     drafts: Iterable[tuple[Json, object]],
     aliases: Mapping[str, PrefetchKey] = {},
+    unfetched: Mapping[str, str] = {},
 ) -> Delivered:
     """Sort what was prefetched by our keys, and by a site's ``aliases`` of them.
 
-    Keys under other names are recognised by the type of their resources.
+    Keys under other names are recognised by the type of their resources. ``unfetched`` says by key why something could
+    not be fetched that prefetch lacked.
     """
     delivered = Delivered()
     for resource, full_url in drafts:
@@ -125,6 +149,9 @@ def read_prefetch(
         part = _read_value(key, prefetch[name], delivered, name)
         delivered.parts[key] = delivered.parts[key].joined(part) if key in delivered.parts else part
     _read_foreign({name: value for name, value in prefetch.items() if name not in named}, delivered)
+    for name in OWN_KEYS.keys() & unfetched.keys():
+        key = OWN_KEYS[name]
+        delivered.parts.setdefault(key, Delivery(key)).fail(name, unfetched[name])
     return delivered
 
 
@@ -199,7 +226,7 @@ def _read_bundle(bundle: Json, part: Delivery, delivered: Delivered, name: str) 
         else:
             delivered.remember(resource, entry.get("fullUrl"))
             part.resources.append(resource)
-    if any(_is_next(link) for link in _objects(bundle.get("link"))):
+    if next_page(bundle) is not None:
         part.fail(name, "more pages follow that were not fetched")
 
 
@@ -208,8 +235,12 @@ def _asked_for(key: PrefetchKey, kind: str) -> bool:
     return brought is key or (key is PrefetchKey.BONE_DENSITY and brought is PrefetchKey.OBSERVATIONS)
 
 
-def _is_next(link: Json) -> bool:
-    return link.get("relation") == "next"
+def next_page(bundle: Json) -> object:
+    """Where a Bundle says that its next page is, in whatever form; None where none follows."""
+    for link in _objects(bundle.get("link")):
+        if link.get("relation") == "next":
+            return link.get("url") or ""
+    return None
 
 
 def _failed(outcome: Json) -> bool:

@@ -14,6 +14,7 @@ _ISSUE = {
     405: "not-supported",
     413: "too-long",
     415: "not-supported",
+    429: "throttled",
     500: "exception",
     503: "transient",
 }
@@ -25,6 +26,7 @@ class Problem(Exception):
 
     status: int
     message: str
+    headers: tuple[tuple[str, str], ...] = ()
 
     def outcome(self) -> dict[str, Any]:
         return outcome(self.status, self.message)

@@ -24,6 +24,7 @@ FIELDS = {
     "status": "the HTTP status",
     "ms": "milliseconds from the arrival of the request to the answer",
     "client": "the client's name: the issuer of its token, or `open`",
+    "jwt": "why a token was refused, by a code; `memory`: used tokens could not be remembered",
     "service": "the service that was called",
     "problem": "why the request was refused, as the client was told",
     "passed_over": "members of the request that were passed over, by name",
@@ -75,6 +76,8 @@ def _line(response: Response, named: str, seconds: float) -> dict[str, Any]:
     }
     if "client" in g:
         line["client"] = g.client.name
+    if "refused" in g:
+        line["jwt"] = g.refused
     if (service := _service(response)) is not None:
         line["service"] = service
     if "problem" in g:

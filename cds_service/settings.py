@@ -4,18 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from cards.build import CardSettings
 from cards.profiles import Profile
+from cds_service.addresses import Address, read_base
 from cds_service.chart import ChartSettings
 from cds_service.clients import Client, anyone
 from cds_service.operators import Access
+from cds_service.rate_limit import Rate, read_rate
 
 
 class SettingsError(Exception):
     """A setting that cannot be used; the message names it."""
+
+
+# A hundred calls a second, all through a minute: more than a hospital makes, and less than an attack.
+_GENEROUS = Rate(6000, 60)
+
+
+class Auth(StrEnum):
+    """Whether callers must show who they are."""
+
+    OPEN = "open"
+    REQUIRED = "required"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +46,15 @@ class Settings:
     shadow: bool = False
     order_text: bool = True
     site: Path | None = None
+    clients_file: Path | None = None
+    auth: Auth = Auth.OPEN
+    public_url: Address | None = None
+    open_discovery: bool = True
+    rate_limit: Rate | None = _GENEROUS
+    fhir_servers: tuple[str, ...] = ()
+    fhir_on_loopback: bool = True
+    """In open mode, FHIR servers on this machine may be asked; not when a network may call. No variable of its own."""
+    fhir_deadline: float = 2.0
     keep_comments: bool = False
     retention_days: int | None = None
     reports: Access = Access.OFF
@@ -56,7 +79,13 @@ class Settings:
         for page in ("reports", "metrics"):
             if chosen.get(page) is Access.TOKEN and f"{page}_token" not in chosen:
                 raise SettingsError(f"CDS_{page.upper()}_TOKEN: required with CDS_{page.upper()}=token")
-        return cls(**chosen)
+        if "clients_file" in chosen:
+            chosen.setdefault("auth", Auth.REQUIRED)
+        settings = cls(**chosen)
+        for name, value in (("CDS_CLIENTS", settings.clients_file), ("CDS_PUBLIC_URL", settings.public_url)):
+            if settings.auth is Auth.REQUIRED and value is None:
+                raise SettingsError(f"{name}: is missing; CDS_AUTH=required needs it")
+        return settings
 
     @property
     def chart(self) -> ChartSettings:
@@ -68,7 +97,13 @@ class Settings:
     @property
     def anyone(self) -> Client:
         """What holds for a caller where no client decides it."""
-        return anyone(self.profile, system_actions=self.system_actions, shadow=self.shadow)
+        return anyone(
+            self.profile,
+            system_actions=self.system_actions,
+            shadow=self.shadow,
+            fhir_servers=self.fhir_servers,
+            fhir_on_loopback=self.fhir_on_loopback,
+        )
 
     @property
     def cards(self) -> CardSettings:
@@ -137,7 +172,21 @@ def _token(text: str) -> str:
     return text
 
 
-def _path(text: str) -> Path:
+def _bases(text: str) -> tuple[str, ...]:
+    bases = tuple(base.strip() for base in text.split(","))
+    for base in bases:
+        read_base(base)
+    return bases
+
+
+def _deadline(text: str) -> float:
+    seconds = float(text)
+    if not 0.05 <= seconds <= 30:
+        raise ValueError(text)
+    return seconds
+
+
+def _file(text: str) -> Path:
     if not text:
         raise ValueError(text)
     return Path(text)
@@ -178,7 +227,7 @@ VARIABLES = {
         "on: an order without a code of a known system is read by its words; its card says so",
     ),
     "CDS_SITE": Variable(
-        "site", _path, "a file", "TOML file of a site's order codes, prefetch keys and preference list"
+        "site", _file, "a file", "TOML file of a site's order codes, prefetch keys and preference list"
     ),
     "CDS_PROFILE": Variable(
         "profile", Profile, f"one of {', '.join(Profile)}", "the shape of answers where no client decides it"
@@ -194,6 +243,42 @@ VARIABLES = {
         _choice(on=True, off=False),
         "on or off",
         "on: judge and record, send no card, where no client decides it",
+    ),
+    "CDS_CLIENTS": Variable(
+        "clients_file", _file, "a file name", "TOML file of trusted clients, see cds_service/README.md"
+    ),
+    "CDS_AUTH": Variable(
+        "auth", Auth, f"one of {', '.join(Auth)}", "required: services and feedback need a client's token"
+    ),
+    "CDS_PUBLIC_URL": Variable(
+        "public_url",
+        read_base,
+        "an https base URL without a query (http on loopback)",
+        "address clients know the service by; the `aud` of a token is compared with it, never with a header",
+    ),
+    "CDS_OPEN_DISCOVERY": Variable(
+        "open_discovery",
+        _choice(on=True, off=False),
+        "on or off",
+        "off: with `CDS_AUTH=required`, discovery needs a token as well",
+    ),
+    "CDS_RATE_LIMIT": Variable(
+        "rate_limit",
+        read_rate,
+        "a number of calls as in 600/minute (second, minute, hour), or off",
+        "calls each worker takes from one client (by issuer; by network address in open mode); 429 above it",
+    ),
+    "CDS_FHIR_SERVERS": Variable(
+        "fhir_servers",
+        _bases,
+        "https base URLs (http on loopback), separated by commas",
+        "FHIR servers that may be asked in open mode, beside those on this machine; else each client's own list",
+    ),
+    "CDS_FHIR_DEADLINE": Variable(
+        "fhir_deadline",
+        _deadline,
+        "a number of seconds from 0.05 to 30",
+        "time in all for fetching what prefetch of one call did not bring",
     ),
     "CDS_KEEP_COMMENTS": Variable(
         "keep_comments",

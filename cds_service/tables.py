@@ -109,6 +109,15 @@ FEEDBACK = sql.Table(
 )
 """One row for each item of feedback, whether its card is known or not."""
 
+TOKEN_ID = sql.Table(
+    "token_id",
+    METADATA,
+    sql.Column("issuer", sql.String(64), primary_key=True),
+    sql.Column("jti", sql.String(64), primary_key=True),
+    sql.Column("expires", sql.BigInteger, nullable=False, index=True),
+)
+"""One row for each token that was used: hashes, and the second of the epoch after which it is refused anyway."""
+
 PROBE = sql.Table(
     "probe",
     METADATA,

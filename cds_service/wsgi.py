@@ -24,8 +24,8 @@ class PlainPaths:
         return self.application(environ, start_response)
 
 
-def register_cors(app: Flask) -> None:
-    """Any origin may call, on every status, never with credentials; preflights need no authentication."""
+def register_cors(app: Flask, origins: frozenset[str]) -> None:
+    """These origins (``*`` is any) may call, on every status, never with credentials; preflights need no token."""
 
     @app.before_request
     def preflight() -> Response | None:
@@ -35,9 +35,29 @@ def register_cors(app: Flask) -> None:
 
     @app.after_request
     def allow(response: Response) -> Response:
-        response.headers["Access-Control-Allow-Origin"] = "*"
+        if "*" in origins:
+            response.headers["Access-Control-Allow-Origin"] = "*"
+        else:
+            response.vary.add("Origin")
+            origin = request.headers.get("Origin", "")
+            if origin not in origins:
+                return response
+            response.headers["Access-Control-Allow-Origin"] = origin
         if request.method == "OPTIONS":
             response.headers["Access-Control-Allow-Methods"] = "GET, POST, OPTIONS"
             response.headers["Access-Control-Allow-Headers"] = "Authorization, Content-Type, Accept"
             response.headers["Access-Control-Max-Age"] = "3600"
+        return response
+
+
+def register_security_headers(app: Flask) -> None:
+    """What browsers may do with an answer: nothing but show it as what it is."""
+
+    @app.after_request
+    def restrict(response: Response) -> Response:
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        response.headers["Referrer-Policy"] = "no-referrer"
+        # A page sets its own policy, and discovery its own caching; all else may load nothing and is kept nowhere.
+        response.headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+        response.headers.setdefault("Cache-Control", "no-store")
         return response

@@ -59,10 +59,9 @@ def evaluate(criterion: Criterion, findings: Findings) -> Truth:
             finding = findings.get(concept)
             return False if finding is not None and finding.presence is Presence.ABSENT else None
         case AllOf(criteria):
-            return _kleene_all([evaluate(each, findings) for each in criteria])
+            return _first(criteria, findings, decisive=False)
         case AnyOf(criteria):
-            truth = _kleene_all([_negated(evaluate(each, findings)) for each in criteria])
-            return _negated(truth)
+            return _first(criteria, findings, decisive=True)
         case Not(inner):
             return _negated(evaluate(inner, findings))
         case _:
@@ -107,7 +106,13 @@ def _negated(truth: Truth) -> Truth:
     return None if truth is None else not truth
 
 
-def _kleene_all(truths: list[Truth]) -> Truth:
-    if False in truths:
-        return False
-    return None if None in truths else True
+def _first(criteria: tuple[Criterion, ...], findings: Findings, *, decisive: bool) -> Truth:
+    """The decisive truth as soon as one criterion has it; else unknown where one is; else the other truth."""
+    found: Truth = not decisive
+    for each in criteria:
+        truth = evaluate(each, findings)
+        if truth is decisive:
+            return truth
+        if truth is None:
+            found = None
+    return found

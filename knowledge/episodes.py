@@ -57,7 +57,7 @@ def read_duration(case: Case, concept: Concept, onset: Onset | None, six_weeks: 
     assert reading.chronic is not None
     if onset is not None and onset.began is not None:
         return _by_onset(case, concept, reading, onset.condition, onset.began)
-    said = _said(case, onset)
+    said = _said(case, reading, onset)
     if len(said) == 1:
         (value, evidence) = said.popitem()
         detail = "chronic" if value == SUBACUTE_OR_CHRONIC else ACUTE
@@ -88,7 +88,7 @@ def _by_onset(case: Case, concept: Concept, reading: ConceptReading, condition: 
     return Finding(concept.id, Presence.PRESENT, evidence, value=SUBACUTE_OR_CHRONIC, detail=detail)
 
 
-def _said(case: Case, onset: Onset | None) -> dict[str, Evidence]:
+def _said(case: Case, reading: ConceptReading, onset: Onset | None) -> dict[str, Evidence]:
     """What the codes of the reasons, and of the Condition that dates the pain, say of the duration."""
     said: dict[str, Evidence] = {}
     speaking = [entry for entry in case.statements if entry.is_reason and not entry.past]
@@ -97,8 +97,8 @@ def _said(case: Case, onset: Onset | None) -> dict[str, Evidence]:
     for entry in speaking:
         if entry.certainty is Certainty.REFUTED:
             continue
-        for value_set, value in (("acute-duration", ACUTE), ("chronic-duration", SUBACUTE_OR_CHRONIC)):
-            if case.vocabulary.strength(entry.codings, ValueSetId(value_set)) is Strength.INCLUDED:
+        for value_set, value in zip(reading.value_sets, (ACUTE, SUBACUTE_OR_CHRONIC), strict=True):
+            if case.vocabulary.strength(entry.codings, value_set) is Strength.INCLUDED:
                 said.setdefault(value, _evidence(entry, f"the code says {'chronic' if value != ACUTE else ACUTE}"))
     return said
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
-from typing import NewType
+from typing import NamedTuple, NewType
 
 from knowledge.dates import DateSpan
 
@@ -27,9 +27,11 @@ class PrefetchKey(StrEnum):
     IMAGING = "imaging"
 
 
-@dataclass(frozen=True, slots=True)
-class Coding:
-    """A code with its system (the canonical URL of `knowledge.vocabulary`); displays are never compared."""
+class Coding(NamedTuple):
+    """A code with its system (the canonical URL of `knowledge.vocabulary`); displays are never compared.
+
+    A tuple, since charts are looked up by it thousands of times a second.
+    """
 
     system: str
     code: str

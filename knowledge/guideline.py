@@ -107,6 +107,8 @@ class Variant:
     short: str
     scenarios: tuple[Scenario, ...]
     criterion: Criterion
+    concepts: tuple[ConceptId, ...]
+    """The concepts of its criterion, in order."""
     why: str
     """Our reading of the title."""
     ratings: Mapping[ProcedureId, Rating]
@@ -151,6 +153,8 @@ class ConceptReading:
     latest: Threshold | None = None
     acute: Threshold | None = None
     chronic: Threshold | None = None
+    every_set: frozenset[ValueSetId] = frozenset()
+    """All value sets it looks at: where no entry is in any of them it finds nothing."""
 
 
 class Silence(Enum):

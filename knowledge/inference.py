@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from knowledge.criteria import Truth, concepts_of, evaluate, open_concepts
+from knowledge.criteria import Truth, evaluate, open_concepts
 from knowledge.findings import ConceptId, Findings, Presence
-from knowledge.guideline import Scenario, Topic
+from knowledge.guideline import Scenario, Topic, Variant
 
 
 class Standing(Enum):
@@ -40,20 +40,21 @@ def match_variants(topic: Topic, findings: Findings) -> tuple[VariantMatch, ...]
     matches = []
     for variant in topic.variants.values():
         standing = _STANDING[evaluate(variant.criterion, findings)]
-        concepts = concepts_of(variant.criterion)
-        because = tuple(
-            concept for concept in concepts if concept in findings and findings[concept].presence is Presence.PRESENT
-        )
         matches.append(
             VariantMatch(
                 variant=variant.number,
                 standing=standing,
-                because=because if standing is not Standing.RULED_OUT else (),
+                because=_present(variant, findings) if standing is not Standing.RULED_OUT else (),
                 missing=open_concepts(variant.criterion, findings) if standing is Standing.POSSIBLE else (),
                 scenario=_scenario(variant.scenarios, findings) if standing is Standing.ESTABLISHED else None,
             )
         )
     return tuple(matches)
+
+
+def _present(variant: Variant, findings: Findings) -> tuple[ConceptId, ...]:
+    found = ((concept, findings.get(concept)) for concept in variant.concepts)
+    return tuple(concept for concept, each in found if each is not None and each.presence is Presence.PRESENT)
 
 
 def topic_entered(topic: Topic, findings: Findings) -> Truth:

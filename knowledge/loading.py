@@ -12,7 +12,7 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
-from knowledge.criteria import AllOf, AnyOf, Criterion, Has, Not, Suggests
+from knowledge.criteria import AllOf, AnyOf, Criterion, Has, Not, Suggests, concepts_of
 from knowledge.findings import Coding, ConceptId, PrefetchKey, ProcedureId, ValueSetId
 from knowledge.guideline import (
     AppropriatenessCategory,
@@ -74,7 +74,13 @@ def load(folder: Path) -> Knowledge:
     topic = _Reader(topic_file, topic_data, value_sets).topic()
     orders_data = read_checked(orders_file, "orders.schema.json")
     orders = _orders(orders_file, orders_data, topic)
-    vocabulary = Vocabulary(value_sets, _ingredients(folder / "rxnorm-products.json"))
+    asked_for = frozenset(
+        value_set
+        for concept in (*topic.concepts.values(), *topic.notes.values())
+        for reading in concept.readings
+        for value_set in reading.every_set
+    )
+    vocabulary = Vocabulary(value_sets, _ingredients(folder / "rxnorm-products.json"), asked_for)
     return Knowledge(topic, vocabulary, orders, _order_text(orders_file, orders_data["text"], orders))
 
 
@@ -93,6 +99,8 @@ def read_json(file: Path) -> Json:
         data = json.loads(file.read_text(encoding="utf-8"), object_pairs_hook=unique)
     except OSError as error:
         raise KnowledgeError(file, "$", f"cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise KnowledgeError(file, f"byte {error.start}", "not UTF-8") from error
     except json.JSONDecodeError as error:
         raise KnowledgeError(file, f"line {error.lineno}", error.msg) from error
     if not isinstance(data, dict):
@@ -133,9 +141,9 @@ def _value_sets(folder: Path) -> dict[ValueSetId, ValueSet]:
             file = folder / f"{stem}.json"
             if not file.exists():
                 continue
-            data = read_json(file)
-            title = str(data.get("title", name)).removesuffix(": supporting codes")
-            compose = data.get("compose", {})
+            data = read_checked(file, "valueset.schema.json")
+            title = str(data["title"]).removesuffix(": supporting codes")
+            compose = data["compose"]
             for part, kind in (("include", strength), ("exclude", None)):
                 for number, block in enumerate(compose.get(part, [])):
                     where = f"$.compose.{part}[{number}]"
@@ -167,8 +175,8 @@ def _codes(file: Path, where: str, block: Json) -> list[tuple[Coding, str, bool]
 
 def _ingredients(file: Path) -> dict[Coding, Ingredient]:
     found: dict[Coding, Ingredient] = {}
-    for group_number, group in enumerate(read_json(file).get("group", [])):
-        for number, element in enumerate(group.get("element", [])):
+    for group_number, group in enumerate(read_checked(file, "products.schema.json")["group"]):
+        for number, element in enumerate(group["element"]):
             where = f"$.group[{group_number}].element[{number}]"
             target = element["target"][0]
             product = _coding(file, where, {"system": group["source"], **element})
@@ -344,7 +352,14 @@ class _Reader:
         )
         criterion = self.criterion(f"{path}.criterion", data["criterion"])
         return Variant(
-            data["number"], data["title"], data["short"], scenarios, criterion, data["reading"]["why"], ratings
+            number=data["number"],
+            title=data["title"],
+            short=data["short"],
+            scenarios=scenarios,
+            criterion=criterion,
+            concepts=concepts_of(criterion),
+            why=data["reading"]["why"],
+            ratings=ratings,
         )
 
     def _concept(self, path: str, data: Json) -> Concept:
@@ -378,12 +393,16 @@ class _Reader:
         )
         past = data.get("past", "never")
         limits = [name for name in ("at_least", "at_most", "below", "older_than", "days") if name in data]
+        value_sets = sets([data["value_set"]] if "value_set" in data else data.get("value_sets", []))
+        plain, fallback = sets(data.get("plain", [])), sets(data.get("fallback", []))
+        route_needed = self._value_set(path, data["route_needed"]) if "route_needed" in data else None
         return ConceptReading(
             kind=data["kind"],
-            value_sets=sets([data["value_set"]] if "value_set" in data else data.get("value_sets", [])),
-            plain=sets(data.get("plain", [])),
-            fallback=sets(data.get("fallback", [])),
-            route_needed=self._value_set(path, data["route_needed"]) if "route_needed" in data else None,
+            value_sets=value_sets,
+            plain=plain,
+            fallback=fallback,
+            route_needed=route_needed,
+            every_set=frozenset({*value_sets, *plain, *fallback, *((route_needed,) if route_needed else ())}),
             window=named("window"),
             past=past if past in ("never", "always") else self._named(f"{path}.past", past),
             limit=named(*limits),

@@ -83,8 +83,8 @@ class OrderCodes:
         common = frozenset.intersection(*sets)
         if not common or any(not code.procedures for code in stated):
             return ConflictingCodes()
-        ordered = [procedure for code in self.codes.values() for procedure in code.procedures if procedure in common]
-        return Study(tuple(dict.fromkeys(ordered)))
+        listed = [procedure for code in known.values() for procedure in code.procedures if procedure in common]
+        return Study(tuple(dict.fromkeys([*listed, *common])))
 
     def is_component_beside(self, codings: Collection[Coding], beside: Collection[Coding]) -> bool:
         """Whether an order is only the component of a study whose main part is another draft."""

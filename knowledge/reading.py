@@ -8,7 +8,7 @@ from datetime import date
 from functools import cached_property
 
 from knowledge.dates import DateSpan, Within, days_before, place
-from knowledge.findings import Certainty, Chart, Coding, Entry, Evidence, Kind, OrderedProcedure
+from knowledge.findings import Certainty, Chart, Coding, Entry, Evidence, Kind, OrderedProcedure, ValueSetId
 from knowledge.guideline import Concept, ConceptReading, Threshold, Topic
 from knowledge.orders import OrderCodes
 from knowledge.vocabulary import Strength, Vocabulary, at_or_above
@@ -42,6 +42,12 @@ class Case:
         """The entry as it stood on the as-of date: a Condition that had abated by then is past."""
         abated = entry.kind is Kind.CONDITION and entry.end is not None and entry.end.earliest <= self.as_of
         return replace(entry, past=True) if abated and not entry.past else entry
+
+    @cached_property
+    def mentioned(self) -> frozenset[ValueSetId]:
+        """The value sets that hold a code of some entry."""
+        codings = {coding for entry in self.entries for coding in entry.codings}
+        return frozenset(value_set for coding in codings for value_set in self.vocabulary.matches(coding))
 
     @cached_property
     def statements(self) -> tuple[Entry, ...]:

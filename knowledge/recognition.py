@@ -75,6 +75,8 @@ def _read(case: Case, concept: Concept, onset: episodes.Onset | None) -> Finding
         return _read_age(case, concept)
     found = Weighing()
     for reading in concept.readings:
+        if reading.every_set.isdisjoint(case.mentioned):
+            continue
         special = episodes.READERS.get(reading.kind)
         if special is not None:
             special(case, concept, reading, found, onset)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import lru_cache
 
 from knowledge.findings import Coding, ValueSetId
 
@@ -60,6 +61,11 @@ def read_coding(system: object, code: object) -> Coding | None:
     """
     if not isinstance(system, str) or not isinstance(code, str):
         return None
+    return _read_coding(system, code)
+
+
+@lru_cache(maxsize=1 << 16)
+def _read_coding(system: str, code: str) -> Coding | None:
     canonical = _CANONICAL.get(system.rstrip("/"))
     if canonical is None:
         return None
@@ -129,6 +135,8 @@ class Vocabulary:
 
     value_sets: Mapping[ValueSetId, ValueSet]
     ingredients: Mapping[Coding, Ingredient]
+    asked_for: frozenset[ValueSetId]
+    """The value sets that some concept or note reads."""
     _members: dict[Coding, dict[ValueSetId, Strength | None]] = field(default_factory=dict)
     _branches: dict[str, dict[ValueSetId, Strength | None]] = field(default_factory=dict)
     _remembered: dict[Coding, Matches] = field(default_factory=dict)
@@ -154,8 +162,8 @@ class Vocabulary:
         return known
 
     def knows(self, codings: Iterable[Coding]) -> bool:
-        """Whether any of the codes is in any value set."""
-        return any(self.matches(coding) for coding in codings)
+        """Whether any of the codes is in a value set that some concept reads."""
+        return any(not self.asked_for.isdisjoint(self.matches(coding)) for coding in codings)
 
     def ingredient(self, coding: Coding) -> Ingredient | None:
         return self.ingredients.get(coding)

@@ -11,7 +11,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from cds_service import create_app
+from cds_service import close, create_app
 from cds_service.settings import Settings
 from knowledge.loading import Knowledge, load_low_back_pain
 from tests.cases_as_fhir import AS_OF
@@ -55,8 +55,7 @@ def make_app(tmp_path: Path, clock: Clock) -> Iterator[Callable[..., Flask]]:
 
     yield make
     for app in made:
-        app.extensions["recorder"].close()
-        app.extensions["store"].close()
+        close(app)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

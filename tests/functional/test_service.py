@@ -325,7 +325,7 @@ def test_what_a_call_can_do_without_is_passed_over(client: FlaskClient, changes:
         (b"\xef\xbb\xbf{}", "byte-order mark"),
         (b'{"a": "\xff"}', "not UTF-8"),
         (b'{"hook": 1, "hook": 2}', "same key twice"),
-        (b'{"a": NaN}', "NaN is not JSON"),
+        (b'{"a": NaN}', "not JSON (line 1, column 7)"),
         (b'{"a": "\\u0000"}', "NUL"),
         (b'{"a": "\\ud800"}', "surrogate"),
         (b"[" * 201 + b"]" * 201, "200 levels"),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cds_service.chart import ChartSettings, read_chart
+from cds_service.chart import ChartReader, ChartSettings, read_chart
 from cds_service.prefetch import Delivered, bare_id, read_prefetch, relative
 from knowledge.dates import DateSpan
 from knowledge.findings import Certainty, Chart, Course, PrefetchKey
@@ -30,7 +30,7 @@ def _bundle(*resources: Json, **more: Any) -> Json:
 
 
 def _chart(knowledge: Knowledge, prefetch: Json, settings: ChartSettings | None = None) -> Chart:
-    return read_chart(_delivered(prefetch), "p1", knowledge, settings or ChartSettings())
+    return read_chart(ChartReader(_delivered(prefetch), "p1", knowledge), settings or ChartSettings())
 
 
 def _delivered(prefetch: Json) -> Delivered:

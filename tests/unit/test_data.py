@@ -46,6 +46,37 @@ def test_the_table_has_77_cells_with_the_published_totals(knowledge: Knowledge) 
     assert {each: cells.count(each) for each in set(cells)} == {NOT: 51, MAY: 14, DISAGREE: 1, USUALLY: 11}
 
 
+# A letter a variant, 1 to 7: n usually not, m may be, d the same with disagreement, a usually appropriate; and levels.
+TABLE = {
+    "radiography-lumbar-spine": ("nnmnaad", 3, 2),
+    "mri-lumbar-spine-with-iv-contrast": ("nnnnnnn", 0, 0),
+    "mri-lumbar-spine-without-and-with-iv-contrast": ("nnmaama", 0, 0),
+    "mri-lumbar-spine-without-iv-contrast": ("nnaaaaa", 0, 0),
+    "bone-scan-whole-body-with-spect": ("nnmnnnn", 3, 4),
+    "ct-lumbar-spine-with-iv-contrast": ("nnnnnnm", 3, 4),
+    "ct-lumbar-spine-without-iv-contrast": ("nnmmmam", 3, 4),
+    "ct-lumbar-spine-without-and-with-iv-contrast": ("nnnnnnn", 4, 4),
+    "ct-myelography-lumbar-spine": ("nnmmmmm", 4, None),
+    "discography-and-post-discography-ct-lumbar-spine": ("nnnnnnn", 3, None),
+    "fdg-pet-ct-whole-body": ("nnnnnnn", 4, 4),
+}
+
+
+def test_every_cell_and_every_level_is_as_published(knowledge: Knowledge) -> None:
+    """Each of the 77 categories and of the 22 radiation levels is the portal's (document 69483, 2026-05-23)."""
+    letters = dict(zip(AppropriatenessCategory, "nmda", strict=True))
+    topic = knowledge.topic
+    found = {
+        procedure.id: (
+            "".join(letters[variant.ratings[procedure.id].category] for variant in topic.variants.values()),
+            procedure.adult.level,
+            procedure.paediatric.level if procedure.paediatric is not None else None,
+        )
+        for procedure in topic.procedures.values()
+    }
+    assert found == TABLE
+
+
 def test_the_table_is_the_2021_edition_and_not_the_one_before(knowledge: Knowledge) -> None:
     """The cells that tell 2021 from 2015 have their 2021 category."""
     expected = {
@@ -109,6 +140,10 @@ def _first_snomed(data: Json) -> Json:
     return found
 
 
+def _gaseous(data: Json) -> None:
+    data["group"][0]["element"][0]["target"][0].update(comment="gaseous")
+
+
 FAULTS: list[tuple[str, str, Callable[[Json], Any], str]] = [
     (
         "a check digit",
@@ -167,6 +202,74 @@ FAULTS: list[tuple[str, str, Callable[[Json], Any], str]] = [
         lambda d: d["keys"][1]["codes"].append(d["keys"][0]["codes"][0]),
         "two keys",
     ),
+    (
+        "a code below a look-alike",
+        _value_set("cancer"),
+        lambda d: d["compose"]["include"].append(
+            {"system": "http://hl7.org/fhir/sid/icd-10-cm", "concept": [{"code": "Z80.0"}]}
+        ),
+        "Z80.0 (http://hl7.org/fhir/sid/icd-10-cm) is a look-alike",
+    ),
+    (
+        "a supporting code that is excluded",
+        _value_set("cancer" + SUPPORTING),
+        lambda d: d["compose"]["include"].append(
+            {"system": "http://snomed.info/sct", "concept": [{"code": "254701007"}]}
+        ),
+        "is excluded from cancer",
+    ),
+    (
+        "a digit in a code that is sent",
+        "topic.json",
+        lambda d: d["concepts"][2]["record"].update(code="192970009"),
+        "$.concepts[2].record: 192970009 fails",
+    ),
+    (
+        "a study that is sent under another's code",
+        "topic.json",
+        lambda d: d["procedures"][0]["order_codes"][0].update(code="72148"),
+        "$.procedures[0].order_codes[0]: 72148 is no order code of radiography",
+    ),
+    (
+        "a fact that is recorded by another's code",
+        "topic.json",
+        lambda d: d["concepts"][2]["record"].update(code="64859006"),
+        "$.concepts[2].record: 64859006 does not state cauda-equina",
+    ),
+    (
+        "a locator of another row",
+        "topic.json",
+        lambda d: d["variants"][0]["ratings"][0].update(locator=d["variants"][0]["ratings"][1]["locator"]),
+        "$.variants[0].ratings[0].locator: does not name the row Radiography",
+    ),
+    (
+        "a locator of another variant",
+        "topic.json",
+        lambda d: d["variants"][0]["ratings"][0].update(
+            locator=d["variants"][0]["ratings"][0]["locator"].replace("variant 1", "variant 3")
+        ),
+        "$.variants[0].ratings[0].locator: does not name variant 1",
+    ),
+    (
+        "a window in years",
+        "topic.json",
+        lambda d: d["concepts"][4]["readings"][0].update(window="adult-age"),
+        "$.concepts[4].readings[0].window: adult-age is no number of days",
+    ),
+    ("a variant that is not there", "topic.json", lambda d: d.update(decisive_variant=9), "there is no variant 9"),
+    (
+        "a note with the id of a concept",
+        "topic.json",
+        lambda d: d["notes"][0].update(id="cancer"),
+        "cancer is the id of a concept too",
+    ),
+    (
+        "a ruling on an unknown concept",
+        "cases/orders.json",
+        lambda d: d["rulings"][0]["expect"].setdefault("findings", {}).update(luck="present"),
+        "no such concept: luck",
+    ),
+    ("a form of a drug", "rxnorm-products.json", _gaseous, "comment"),
     (
         "a supporting code that also decides",
         _value_set("cancer" + SUPPORTING),

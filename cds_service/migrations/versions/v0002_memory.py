@@ -47,6 +47,12 @@ def upgrade() -> None:
         sql.Column("kind", sql.String(60), nullable=False),
     )
     op.create_table(
+        "token_id",
+        sql.Column("issuer", sql.String(64), primary_key=True),
+        sql.Column("jti", sql.String(64), primary_key=True),
+        sql.Column("expires", sql.BigInteger, nullable=False, index=True),
+    )
+    op.create_table(
         "probe",
         sql.Column("id", sql.Integer, primary_key=True),
         sql.Column("at", sql.DateTime(timezone=True), nullable=False),
