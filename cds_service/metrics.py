@@ -59,7 +59,7 @@ PREFETCH = Metric(
     "parts of charts in calls with an order to judge: complete, incomplete or missing",
 )
 FHIR_CALLS = Metric(
-    "cds_fhir_calls_total", "counter", ("outcome",), "keys asked of a FHIR server: brought, in part, failed"
+    "cds_fhir_calls_total", "counter", ("outcome",), "keys asked of a FHIR server: brought, in-part, failed"
 )
 JWKS_FETCHES = Metric("cds_jwks_fetches_total", "counter", ("outcome",), "fetches of clients' key sets")
 FEEDBACK = Metric(

@@ -65,7 +65,7 @@ class Facts:
     concepts: tuple[Fact, ...]
     """Not a split: one order can be open for several concepts."""
     arrivals: Mapping[PrefetchKey, tuple[Fact, ...]]
-    """For each key all orders, by how it arrived."""
+    """For each key all orders, by their verdict and by how it arrived."""
     guidelines: tuple[str, ...]
     guideline_cards: int
     """Cards that only link to the guideline: they are about no order and cannot be accepted."""
@@ -233,19 +233,22 @@ def _concepts(connection: Connection, scope: Scope) -> Iterator[Fact]:
 
 
 def _arrivals(connection: Connection, scope: Scope) -> dict[PrefetchKey, tuple[Fact, ...]]:
-    columns = (APPRAISAL.c.keys_missing, APPRAISAL.c.keys_incomplete)
+    columns = (APPRAISAL.c.verdict, APPRAISAL.c.keys_missing, APPRAISAL.c.keys_incomplete)
     query = (
         sql.select(*columns, sql.func.count().label("number"))
         .where(scope.of(APPRAISAL.c.at, APPRAISAL.c.client))
         .group_by(*columns)
     )
-    found: dict[PrefetchKey, Counter[str]] = {key: Counter() for key in PrefetchKey}
+    found: dict[PrefetchKey, Counter[tuple[str, str]]] = {key: Counter() for key in PrefetchKey}
     for row in connection.execute(query):
         for key in PrefetchKey:
             incomplete = "incomplete" if key in row.keys_incomplete else "complete"
-            found[key]["missing" if key in row.keys_missing else incomplete] += row.number
+            found[key][row.verdict, "missing" if key in row.keys_missing else incomplete] += row.number
     return {
-        key: tuple(Fact({f"arrival of {key}": state}, number) for state, number in states.items())
+        key: tuple(
+            Fact({"verdict": verdict, f"arrival of {key}": state}, number)
+            for (verdict, state), number in states.items()
+        )
         for key, states in found.items()
     }
 
