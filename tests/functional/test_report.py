@@ -212,7 +212,8 @@ def test_an_accepted_card_stays_accepted_and_a_reason_is_the_last_one(make_app: 
         {**second, "outcomeTimestamp": "2026-03-02T10:02:00Z", "overrideReason": {"reason": {"code": "late"}}},
         {**second, "outcomeTimestamp": "2026-03-02T10:01:00Z", "overrideReason": {"reason": {"code": "early"}}},
     ]
-    assert client.post(f"{SELECT}/feedback", json={"feedback": items}).status_code == 200
+    for item in items:
+        assert client.post(f"{SELECT}/feedback", json={"feedback": [item]}).status_code == 200
     assert app.extensions["recorder"].flush()
     tables = _tables(app)
     assert [tables["summary"][0][name] for name in ("shown", "accepted", "overridden")] == [2, 1, 1]
