@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import ipaddress
 import json
-import logging
 import os
 import sys
 from dataclasses import replace
@@ -67,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _serve(options: argparse.Namespace, settings: Settings) -> int:
+    from cds_service.logs import log_as_json
     from cds_service.server import Server
     from cds_service.store import StoreError
 
@@ -78,7 +78,7 @@ def _serve(options: argparse.Namespace, settings: Settings) -> int:
         )
     if not 0 < options.port < 65536 or options.workers < 1:
         return _refuse("--port must be from 1 to 65535 and --workers at least 1")
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    log_as_json()
     try:
         serving = replace(settings, fhir_on_loopback=on_loopback)
         server = Server(options.host, options.port, options.workers, serving)

@@ -279,3 +279,9 @@ FIELDS = (
         "true: its private key is public, as the CDS Hooks sandbox's is, so its tokens prove nothing; for trying out",
     ),
 )
+
+
+def fields_table() -> str:
+    """The fields as a Markdown table, for cds_service/README.md."""
+    rows = [f"| `{field.name}` | {field.values} | {field.default} | {field.meaning} |" for field in FIELDS]
+    return "\n".join(["| field | takes | default | meaning |", "|---|---|---|---|", *rows])

@@ -37,7 +37,7 @@ def run() -> str:
         tempfile.TemporaryDirectory() as folder,
         subprocess.Popen(
             [sys.executable, "-m", "cds_service", "serve", "--port", str(port), "--workers", "1"],
-            env={**os.environ, "CDS_DATABASE_URL": f"sqlite:///{folder}/demo.sqlite3"},
+            env={**os.environ, "CDS_AUTH": "open", "CDS_DATABASE_URL": f"sqlite:///{folder}/demo.sqlite3"},
             stderr=subprocess.DEVNULL,
         ) as process,
     ):

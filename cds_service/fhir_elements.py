@@ -144,7 +144,8 @@ def word(value: Json, name: str) -> str:
 
 def reference_of(resource: Json, otherwise: str) -> str:
     kind, identity = resource.get("resourceType"), resource.get("id")
-    return f"{kind}/{identity}" if isinstance(identity, str) and identity else otherwise
+    # Ids in the field are longer than FHIR allows; a thousand letters are no id, and would be repeated in the answer.
+    return f"{kind}/{identity}" if isinstance(identity, str) and 0 < len(identity) <= 1_000 else otherwise
 
 
 def text_of(concept: Any) -> str:

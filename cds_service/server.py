@@ -11,7 +11,9 @@ from typing import Any
 from gunicorn.app.base import BaseApplication
 
 from cds_service import create_app, metrics
+from cds_service.logs import Logger
 from cds_service.settings import Settings
+from cds_service.worker import Worker, cut_short
 
 _METRICS = "PROMETHEUS_MULTIPROC_DIR"
 
@@ -33,15 +35,25 @@ class Server(BaseApplication):  # type: ignore[misc]
             self._forget_figures()
             raise
         self._recorder = self._application.extensions["recorder"]
+        self.longest_body = settings.max_body
         self._options: dict[str, Any] = {
             "bind": f"[{host}]:{port}" if ":" in host and not host.startswith("[") else f"{host}:{port}",
             "workers": workers,
-            "worker_class": "gthread",
+            "worker_class": Worker,
+            "pre_request": cut_short,
             "threads": 4,
+            # With those that linger and the files that are open anyway, less than the usual 1,024.
+            "worker_connections": 700,
             "timeout": 30,
             "graceful_timeout": 30,
             "keepalive": 5,
             "preload_app": True,
+            "limit_request_line": 4094,
+            "limit_request_fields": 64,
+            "limit_request_field_size": 8190,
+            # No one's word about who calls, by which scheme, or under which path is taken: not a proxy's either.
+            "forwarded_allow_ips": "",
+            "logger_class": Logger,
             "loglevel": "warning",
             "proc_name": "cds-service",
             "post_worker_init": lambda worker: self._recorder.start(),

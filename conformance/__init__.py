@@ -1,1 +1,1 @@
-"""What the CDS Hooks standard asks, as data: schemas that know a service or a client only by its messages."""
+"""What CDS Hooks asks, as schemas and as a kit of checks that knows a service only by its URL."""

@@ -1,23 +1,58 @@
-"""The service as an operator starts it, in a process of its own."""
+"""The service as an operator starts it, for the tests that need real workers and real sockets."""
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
 
 ROOT = Path(__file__).parent.parent
-SELECT = "/cds-services/lumbar-imaging-order-select"
-FEEDBACK = f"{SELECT}/feedback"
+
+
+@dataclass
+class Served:
+    """A running service."""
+
+    port: int
+    process: subprocess.Popen[bytes]
+    folder: Path
+
+    @property
+    def base(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def said(self) -> str:
+        """Everything that it wrote to standard output and standard error."""
+        return (self.folder / "said.log").read_text(encoding="utf-8")
+
+    @property
+    def workers(self) -> list[str]:
+        """The process ids of its workers."""
+        return Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+
+    def exchange(self, sent: bytes) -> bytes:
+        """What comes back for these bytes until the connection is closed."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=10) as sock:
+            with suppress(OSError):  # it may be refused while it is still being sent
+                sock.sendall(sent)
+            got = b""
+            with suppress(OSError):
+                while data := sock.recv(65_536):
+                    got += data
+            return got
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=40)
 
 
 def free_port() -> int:
@@ -27,92 +62,26 @@ def free_port() -> int:
         return port
 
 
-@dataclass
-class Served:
-    """`cds-service serve`, on a free port, with these settings; ends with the block, kindly where it still runs."""
-
-    folder: Path
-    settings: dict[str, str]
-    workers: int = 1
-    port: int = field(default_factory=free_port)
-    log: str = ""
-    """What it wrote, once it has ended."""
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *raised: object) -> None:
-        if self.process.poll() is None:
-            self.stop()
-
-    def start(self) -> None:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("CDS_")}
-        command = [sys.executable, "-m", "cds_service", "serve", "--port", str(self.port), "--workers"]
-        with (self.folder / f"log-{self.port}").open("ab") as log:
-            self.process = subprocess.Popen(
-                [*command, str(self.workers)],
-                cwd=self.folder,
-                env={**kept, "PYTHONPATH": str(ROOT), **self.settings},
-                stderr=log,
-            )
-
-    def wait(self, patience: float = 30) -> Self:
-        """Until it answers."""
-        deadline = time.monotonic() + patience
-        while True:
-            try:
-                if self.get("/health/live")[0] == 200:
-                    return self
-            except OSError:
-                if self.process.poll() is not None or time.monotonic() > deadline:
-                    raise AssertionError(f"it did not start: {self.read_log()}") from None
-            time.sleep(0.05)
-
-    def stop(self) -> int:
-        """Tell it to end, and wait until it has; its exit code."""
-        self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait(timeout=40)
-        self.log = self.read_log()
-        return code
-
-    def kill(self) -> None:
-        """The whole service, at once."""
-        for worker in self.worker_ids():
-            kill(worker)
-        self.process.kill()
-        self.process.wait(timeout=10)
-
-    def worker_ids(self) -> list[int]:
+@contextmanager
+def service(folder: Path, *, before: str = "", port: int = 0, **settings: str) -> Iterator[Served]:
+    """`cds-service serve` with two workers and these settings; ``before`` is Python that runs first."""
+    port = port or free_port()
+    start = f"{before}\nfrom cds_service.__main__ import main\nraise SystemExit(main(['serve', '--port', '{port}']))"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("CDS_")}
+    environment |= {"PYTHONPATH": str(ROOT), **settings}
+    with (folder / "said.log").open("wb") as said:
+        process = subprocess.Popen(
+            [sys.executable, "-c", start], cwd=folder, env=environment, stdout=said, stderr=subprocess.STDOUT
+        )
+        served = Served(port, process, folder)
         try:
-            children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text(encoding="ascii")
-        except OSError:
-            return []
-        return [int(each) for each in children.split()]
-
-    def read_log(self) -> str:
-        return (self.folder / f"log-{self.port}").read_text(encoding="utf-8")
-
-    def get(self, path: str) -> tuple[int, str]:
-        return self._ask(urllib.request.Request(f"http://127.0.0.1:{self.port}{path}"))
-
-    def post(self, path: str, body: Any) -> tuple[int, Any]:
-        """Status and JSON of the answer; OSError where there is none."""
-        url, kind = f"http://127.0.0.1:{self.port}{path}", {"Content-Type": "application/json"}
-        status, text = self._ask(urllib.request.Request(url, json.dumps(body).encode(), kind))
-        return status, json.loads(text)
-
-    def _ask(self, call: urllib.request.Request) -> tuple[int, str]:
-        try:
-            with urllib.request.urlopen(call, timeout=20) as response:
-                return response.status, response.read().decode()
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, error.read().decode()
-
-
-def kill(process: int) -> None:
-    try:
-        os.kill(process, signal.SIGKILL)
-    except ProcessLookupError:
-        return
+            for _ in range(200):
+                try:
+                    urllib.request.urlopen(f"{served.base}/health/ready", timeout=1).close()
+                    break
+                except OSError:
+                    time.sleep(0.1)
+            yield served
+        finally:
+            if process.poll() is None:
+                served.stop()

@@ -6,11 +6,8 @@ import json
 import logging
 import os
 import re
-import signal
 import socket
 import sqlite3
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -43,9 +40,9 @@ from tests.cases_as_fhir import request_for
 from tests.functional.test_service import FEEDBACK, OVERRIDDEN, PLAIN, SELECT
 from tests.loopback import send, serving
 from tests.minting import ISSUER, NOW, PUBLIC_URL, SECOND, key_set, mint, signer
+from tests.serving import free_port, service
 
 Json = dict[str, Any]
-ROOT = Path(__file__).parent.parent.parent
 DEMO_KID = "44823f3d-0b01-4a6c-a80e-b9d3e8a7226f"
 
 
@@ -744,17 +741,38 @@ def test_clients_check_tells_what_is_configured(tmp_path: Path, capsys: pytest.C
     assert main(["clients", "check"]) == 2
 
 
+@pytest.mark.usefixtures("no_settings")
+def test_serving_a_network_needs_authentication_or_a_clear_word(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In required mode any address may be listened on; in open mode a network's callers reach no loopback server."""
+    begun: list[Settings] = []
+
+    class NoServer:
+        def __init__(self, host: str, port: int, workers: int, settings: Settings) -> None:
+            begun.append(settings)
+
+        def run(self) -> None:
+            pass
+
+    monkeypatch.setattr("cds_service.server.Server", NoServer)
+    monkeypatch.setattr("cds_service.logs.log_as_json", lambda: None)
+    assert main(["serve"]) == 0
+    assert main(["serve", "--host", "0.0.0.0"]) == 2
+    assert main(["serve", "--host", "0.0.0.0", "--without-authentication-on-a-network"]) == 0
+    assert [each.anyone.fhir_on_loopback for each in begun] == [True, False]
+    (tmp_path / "clients.toml").write_text(table(), encoding="utf-8")
+    monkeypatch.setenv("CDS_CLIENTS", str(tmp_path / "clients.toml"))
+    monkeypatch.setenv("CDS_PUBLIC_URL", PUBLIC_URL)
+    assert main(["serve", "--host", "0.0.0.0"]) == 0
+    assert begun[-1].auth is Auth.REQUIRED
+    assert "not a loopback address" in capsys.readouterr().err
+
+
 def test_a_token_opens_once_across_worker_processes(tmp_path: Path) -> None:
     """Of twenty calls at once with one token, under two workers as they are really started, one is answered."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    base = f"http://127.0.0.1:{port}"
-    file = tmp_path / "clients.toml"
-    file.write_text(table(), encoding="utf-8")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("CDS_")}
-    environment |= {"CDS_CLIENTS": str(file), "CDS_PUBLIC_URL": base, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "cds_service", "serve", "--port", str(port), "--workers", "2"]
+    base = f"http://127.0.0.1:{(port := free_port())}"
+    (tmp_path / "clients.toml").write_text(table(), encoding="utf-8")
     body = json.dumps(request_for(PLAIN)).encode()
 
     def call(token: str) -> int:
@@ -767,19 +785,14 @@ def test_a_token_opens_once_across_worker_processes(tmp_path: Path) -> None:
             error.close()
         return status
 
-    with subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE) as process:
-        for _ in range(200):
-            try:
-                urllib.request.urlopen(f"{base}/health/ready", timeout=1).close()
-                break
-            except OSError:
-                time.sleep(0.1)
+    with service(tmp_path, port=port, CDS_CLIENTS="clients.toml", CDS_PUBLIC_URL=base) as served:
+        while len(served.workers) < 2:
+            time.sleep(0.05)
         second = int(time.time())
         tokens = [mint(SELECT, base=base, claims={"iat": second, "exp": second + 60}) for _ in range(2)]
         with ThreadPoolExecutor(20) as threads:
             answers = [list(threads.map(call, [token] * 20)) for token in tokens]
-        process.send_signal(signal.SIGTERM)
-        _, log = process.communicate(timeout=40)
+        assert served.stop() == 0
     assert [sorted(each) for each in answers] == [[200] + [401] * 19] * 2
-    assert log.decode().count('"jwt":"replayed"') == 38
-    assert not [token for token in tokens if token in log.decode() or token.split(".")[2] in log.decode()]
+    assert served.said.count('"jwt":"replayed"') == 38
+    assert not [token for token in tokens if token in served.said or token.split(".")[2] in served.said]

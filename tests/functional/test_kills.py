@@ -22,9 +22,9 @@ from cds_service.database import reading
 from cds_service.store import Store
 from cds_service.tables import APPRAISAL, CARD, FEEDBACK
 from tests.cases_as_fhir import request_for
+from tests.outages import FEEDBACK as FEEDBACK_URL
+from tests.outages import SELECT, Served, kill
 from tests.postgres import Postgres
-from tests.serving import FEEDBACK as FEEDBACK_URL
-from tests.serving import SELECT, Served, kill
 
 LBP = "ICD-10-CM M54.50"
 PLAIN = {

@@ -18,7 +18,7 @@ from cds_service.operators import Access
 from cds_service.request_log import FIELDS
 from tests import operating
 from tests.cases_as_fhir import request_for
-from tests.serving import FEEDBACK, SELECT, Served, kill
+from tests.outages import FEEDBACK, SELECT, Served, kill
 
 ROOT = Path(__file__).parent.parent.parent
 LBP = "ICD-10-CM M54.50"

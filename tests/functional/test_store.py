@@ -29,9 +29,9 @@ from cds_service.store import FeedbackItem, Store
 from cds_service.tables import APPRAISAL, CARD, FEEDBACK, HEAD, METADATA, SUGGESTION
 from cds_service.upkeep import backup, contents, erase_card, erase_comments, purge, purge_after
 from tests.cases_as_fhir import request_for
+from tests.outages import FEEDBACK as FEEDBACK_URL
+from tests.outages import SELECT, Served
 from tests.postgres import Postgres
-from tests.serving import FEEDBACK as FEEDBACK_URL
-from tests.serving import SELECT, Served
 
 LBP = "ICD-10-CM M54.50"
 PLAIN = {

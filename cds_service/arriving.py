@@ -1,0 +1,112 @@
+"""A request while it arrives: when it is whole, and when it will never be one that is served."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from enum import Enum
+
+LONGEST_HEAD = 65_536
+_LONGEST_CHUNK_LINE = 1_024
+_MOST_CHUNKS = 100_000
+_LENGTH = re.compile(rb"^content-length[ \t]*:([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
+_CODING = re.compile(rb"^transfer-encoding[ \t]*:([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
+_EXPECT = re.compile(rb"^expect[ \t]*:[ \t]*100-continue[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
+_HEX = re.compile(rb"[0-9a-fA-F]{1,16}")
+
+
+class State(Enum):
+    """How far a request has come."""
+
+    ARRIVING = "arriving"
+    WHOLE = "whole"
+    LONG_HEAD = "its head is longer than any that is read"
+    LONG_BODY = "its body is longer than any that is read"
+    MALFORMED = "its body is not framed as HTTP is"
+
+
+@dataclass(slots=True)
+class Arriving:
+    """What came so far of one request, and of what follows it."""
+
+    longest_body: int
+    data: bytearray = field(default_factory=bytearray)
+    asks_to_continue: bool = False
+    """The client waits for a word before it sends the body."""
+    _body_at: int = 0
+    """Where the body begins; 0 while the head has not ended."""
+    _chunk_at: int | None = None
+    """Where the next chunk begins; None where the length is given."""
+    _length: int = 0
+    """The length of the body that is given, or that its chunks had so far."""
+    _chunks: int = 0
+
+    @property
+    def head_is_here(self) -> bool:
+        return self._body_at > 0
+
+    def feed(self, data: bytes) -> State:
+        """Take what came; ask no more once the state is another than ARRIVING."""
+        seen = len(self.data)
+        self.data += data
+        if not self._body_at:
+            end = self.data.find(b"\r\n\r\n", max(0, seen - 3))
+            if max(end, len(self.data) if end < 0 else 0) > LONGEST_HEAD:
+                return State.LONG_HEAD
+            if end < 0:
+                return State.ARRIVING
+            self._body_at = end + 4
+            state = self._read_head(bytes(self.data[: end + 2]))
+            if state is not State.ARRIVING:
+                return state
+        if self._chunk_at is not None:
+            return self._read_chunks()
+        return State.WHOLE if len(self.data) >= self._body_at + self._length else State.ARRIVING
+
+    def _read_head(self, head: bytes) -> State:
+        self.asks_to_continue = _EXPECT.search(head) is not None
+        lengths = [length.strip() for length in _LENGTH.findall(head)]
+        codings = [coding.strip().lower() for coding in _CODING.findall(head)]
+        if codings:
+            # A length as well is one of two ways to smuggle a second request past a proxy (RFC 9112, section 6.3).
+            if codings != [b"chunked"] or lengths:
+                return State.MALFORMED
+            self._chunk_at = self._body_at
+        elif lengths:
+            if len(lengths) > 1 or not lengths[0].isdigit() or len(lengths[0]) > 18:
+                return State.MALFORMED
+            self._length = int(lengths[0])
+            if self._length > self.longest_body:
+                return State.LONG_BODY
+        return State.ARRIVING
+
+    def _read_chunks(self) -> State:
+        while self._chunk_at is not None:
+            end = self.data.find(b"\r\n", self._chunk_at)
+            if end < 0:
+                waits = len(self.data) - self._chunk_at <= _LONGEST_CHUNK_LINE
+                return State.ARRIVING if waits else State.MALFORMED
+            size = self.data[self._chunk_at : end].partition(b";")[0].strip()
+            if not _HEX.fullmatch(size):
+                return State.MALFORMED
+            if int(size, 16) == 0:
+                return self._read_trailer(end)
+            self._length += int(size, 16)
+            self._chunks += 1
+            if self._length > self.longest_body or self._chunks > _MOST_CHUNKS:
+                return State.LONG_BODY
+            after = end + 2 + int(size, 16)
+            if not b"\r\n".startswith(self.data[after : after + 2]):
+                return State.MALFORMED
+            self._chunk_at = after + 2
+        return State.ARRIVING
+
+    def _read_trailer(self, end: int) -> State:
+        if self.data.find(b"\r\n\r\n", end) >= 0:
+            return State.WHOLE
+        return State.ARRIVING if len(self.data) - end <= LONGEST_HEAD else State.LONG_HEAD
+
+    def without_body(self) -> bytes:
+        """The head alone, as of a body whose length is given and too long: so the application can refuse it."""
+        head = bytes(self.data[: self._body_at])
+        return _CODING.sub(b"Content-Length: %d" % (self.longest_body + 1), head)
