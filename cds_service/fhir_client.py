@@ -80,7 +80,7 @@ class FhirClient:
             for name, result in self._fetcher.together(tasks, deadline).items()
         }
         for each in brought.values():
-            metrics.fhir_call("brought" if each.why is None else "in part" if each.value is not None else "failed")
+            metrics.fhir_call("brought" if each.why is None else "in-part" if each.value is not None else "failed")
         # A page that came too late leaves what prefetch brought as it was, with its next page still to be had.
         values = {name: each.value for name, each in brought.items() if each.value is not None}
         missed = {name: each.why for name, each in brought.items() if each.why is not None}

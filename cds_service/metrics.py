@@ -6,14 +6,19 @@ then, and only then, whether `PROMETHEUS_MULTIPROC_DIR` names a directory in whi
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, wraps
 from threading import Lock
-from typing import Any
+from typing import Any, ParamSpec
+
+log = logging.getLogger("cds_service")
+
+P = ParamSpec("P")
 
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _PLAIN = re.compile(r"[a-z0-9][a-z0-9_.@-]{0,79}", re.IGNORECASE)
@@ -54,7 +59,7 @@ PREFETCH = Metric(
     "parts of charts in calls with an order to judge: complete, incomplete or missing",
 )
 FHIR_CALLS = Metric(
-    "cds_fhir_calls_total", "counter", ("outcome",), "keys asked of a FHIR server: brought, in part, failed"
+    "cds_fhir_calls_total", "counter", ("outcome",), "keys asked of a FHIR server: brought, in-part, failed"
 )
 JWKS_FETCHES = Metric("cds_jwks_fetches_total", "counter", ("outcome",), "fetches of clients' key sets")
 FEEDBACK = Metric(
@@ -133,63 +138,89 @@ def _figures() -> _Figures:
     return _Figures()
 
 
+def _harmless(tell: Callable[P, None]) -> Callable[P, None]:
+    """Figures are files: where one cannot be made, on a full disk, the answer that is told of still leaves."""
+
+    @wraps(tell)
+    def told(*arguments: P.args, **named: P.kwargs) -> None:
+        try:
+            tell(*arguments, **named)
+        except OSError as error:
+            log.error("a figure was not kept: %s", error.strerror)
+
+    return told
+
+
+@_harmless
 def request_answered(service: str, endpoint: str, status: int, seconds: float) -> None:
     """An answer left; ``service`` is ``none`` where no service was called."""
     _figures().of(REQUESTS, service, endpoint).observe(seconds)
     _figures().of(ANSWERS, service, endpoint, str(status)).inc()
 
 
+@_harmless
 def refused(code: str) -> None:
     """A request was refused for a reason that has this code."""
     _figures().of(REFUSALS, code).inc()
 
 
+@_harmless
 def fault() -> None:
     """Something failed that should not."""
     _figures().of(FAULTS).inc()
 
 
+@_harmless
 def order_judged(service: str, verdict: str, outcome: str, mode: str) -> None:
     _figures().of(ORDERS, service, verdict, outcome, mode).inc()
 
 
+@_harmless
 def card_issued(service: str, indicator: str, mode: str) -> None:
     _figures().of(CARDS, service, indicator, mode).inc()
 
 
+@_harmless
 def prefetch_arrived(states: Iterable[tuple[str, str]]) -> None:
     """How each part of a chart arrived."""
     for key, state in states:
         _figures().of(PREFETCH, key, state).inc()
 
 
+@_harmless
 def fhir_call(outcome: str) -> None:
     """A FHIR server was asked, with this outcome."""
     _figures().of(FHIR_CALLS, outcome).inc()
 
 
+@_harmless
 def jwks_fetch(outcome: str) -> None:
     """A key set was fetched, with this outcome."""
     _figures().of(JWKS_FETCHES, outcome).inc()
 
 
+@_harmless
 def feedback_items(outcome: str, number: int = 1) -> None:
     if number:
         _figures().of(FEEDBACK, outcome).inc(number)
 
 
+@_harmless
 def records_done(outcome: str, number: int) -> None:
     _figures().of(RECORDS, outcome).inc(number)
 
 
+@_harmless
 def records_waiting(number: int) -> None:
     _figures().of(WAITING).set(number)
 
 
+@_harmless
 def store_failed(operation: str) -> None:
     _figures().of(STORE_FAILURES, operation).inc()
 
 
+@_harmless
 def service_runs(version: str, guideline: str) -> None:
     _figures().of(INFO, version, guideline).set(1)
 

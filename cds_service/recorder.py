@@ -20,7 +20,7 @@ log = logging.getLogger("cds_service")
 _BATCH = 500
 _LINGER = 0.2
 """Seconds in which calls gather, so that one write to the disk serves many."""
-_LONGEST_PAUSE = 10.0
+_LONGEST_PAUSE = 5.0
 _HOUSEKEEPING = 24 * 3600.0
 
 

@@ -229,15 +229,19 @@ def _split(table: str, title: str, key: str, facts: Iterable[Fact], column: Colu
 
 def _arrivals(facts: Facts, tally: _Tally) -> _Plan:
     rows = []
-    for key, states in facts.arrivals.items():
+    for key, listed in facts.arrivals.items():
         name = f"arrival of {key}"
-        numbers = {fact.traits[name]: fact.count for fact in states}
-        cells = [
-            tally.note(Cell("orders", frozenset({(name, column.id)})), numbers.get(column.id, 0)) for column in _STATES
-        ]
-        rows.append(((key.value,), tuple(cells)))
+        for (verdict,) in _keys(("verdict",), listed):
+            numbers = {fact.traits[name]: fact.count for fact in listed if fact.traits["verdict"] == verdict}
+            cells = [
+                tally.note(
+                    Cell("orders", frozenset({("verdict", verdict), (name, column.id)})), numbers.get(column.id, 0)
+                )
+                for column in _STATES
+            ]
+            rows.append(((key.value, verdict), tuple(cells)))
     shares = (Share("complete_of_orders", "Complete", "complete", tuple(column.id for column in _STATES)),)
-    return _Plan("arrivals", "How the chart arrived", _ARRIVALS, ("key",), _STATES, shares, tuple(rows))
+    return _Plan("arrivals", "How the chart arrived", _ARRIVALS, ("key", "verdict"), _STATES, shares, tuple(rows))
 
 
 _CATEGORIES = [category.value for category in AppropriatenessCategory]

@@ -65,7 +65,7 @@ class Facts:
     concepts: tuple[Fact, ...]
     """Not a split: one order can be open for several concepts."""
     arrivals: Mapping[PrefetchKey, tuple[Fact, ...]]
-    """For each key all orders, by how it arrived."""
+    """For each key all orders, by their verdict and by how it arrived."""
     guidelines: tuple[str, ...]
     guideline_cards: int
     """Cards that only link to the guideline: they are about no order and cannot be accepted."""
@@ -195,10 +195,10 @@ def _suggestions(connection: Connection, scope: Scope) -> Iterator[Fact]:
         .group_by(SUGGESTION.c.kind)
     )
     accepted = _accepted_suggestions(connection, among)
-    for kind, number in connection.execute(offered).tuples():
-        taken = accepted[kind]
-        yield Fact({"suggestion": kind, "taken": "yes"}, taken)
-        yield Fact({"suggestion": kind, "taken": "no"}, number - taken)
+    for row in connection.execute(offered):
+        taken = accepted[row.kind]
+        yield Fact({"suggestion": row.kind, "taken": "yes"}, taken)
+        yield Fact({"suggestion": row.kind, "taken": "no"}, row.number - taken)
 
 
 def _accepted_suggestions(connection: Connection, among: tuple[sql.ColumnElement[bool], ...]) -> Counter[str]:
@@ -225,26 +225,30 @@ def _concepts(connection: Connection, scope: Scope) -> Iterator[Fact]:
         .group_by(missing)
     )
     found: Counter[str] = Counter()
-    for concepts, number in connection.execute(query).tuples():
-        for concept in concepts:
-            found[concept] += number
+    for row in connection.execute(query):
+        for concept in row.missing_concepts:
+            found[concept] += row.number
     for concept, number in found.items():
         yield Fact({"concept": concept}, number)
 
 
 def _arrivals(connection: Connection, scope: Scope) -> dict[PrefetchKey, tuple[Fact, ...]]:
-    columns = (APPRAISAL.c.keys_missing, APPRAISAL.c.keys_incomplete)
+    columns = (APPRAISAL.c.verdict, APPRAISAL.c.keys_missing, APPRAISAL.c.keys_incomplete)
     query = (
         sql.select(*columns, sql.func.count().label("number"))
         .where(scope.of(APPRAISAL.c.at, APPRAISAL.c.client))
         .group_by(*columns)
     )
-    found: dict[PrefetchKey, Counter[str]] = {key: Counter() for key in PrefetchKey}
-    for missing, incomplete, number in connection.execute(query).tuples():
+    found: dict[PrefetchKey, Counter[tuple[str, str]]] = {key: Counter() for key in PrefetchKey}
+    for row in connection.execute(query):
         for key in PrefetchKey:
-            found[key]["missing" if key in missing else "incomplete" if key in incomplete else "complete"] += number
+            incomplete = "incomplete" if key in row.keys_incomplete else "complete"
+            found[key][row.verdict, "missing" if key in row.keys_missing else incomplete] += row.number
     return {
-        key: tuple(Fact({f"arrival of {key}": state}, number) for state, number in states.items())
+        key: tuple(
+            Fact({"verdict": verdict, f"arrival of {key}": state}, number)
+            for (verdict, state), number in states.items()
+        )
         for key, states in found.items()
     }
 

@@ -15,7 +15,7 @@ from pygal.style import Style
 from cds_service.report import Report, Table
 
 _MOST_BARS = 60
-_LONGEST_LABEL = 38
+_LONGEST_LABEL = 48
 _FATES = ("accepted", "overridden", "unanswered", "withheld")
 _VERDICTS = ("rated", "undetermined", "no-criteria-apply", "not-judged")
 

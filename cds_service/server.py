@@ -18,12 +18,17 @@ from cds_service.worker import Worker, cut_short
 _METRICS = "PROMETHEUS_MULTIPROC_DIR"
 
 
+def _memory() -> str | None:
+    """A directory in memory, where there is one: the figures are mapped files, and a full disk would end who writes."""
+    return "/dev/shm" if os.access("/dev/shm", os.W_OK | os.X_OK) else None
+
+
 class Server(BaseApplication):  # type: ignore[misc]
     """The service under Gunicorn; raises KnowledgeError or StoreError before anything listens."""
 
     def __init__(self, host: str, port: int, workers: int, settings: Settings) -> None:
         # Where the workers gather their figures; it has to be named before the first of them is made.
-        self._figures = os.environ[_METRICS] = tempfile.mkdtemp(prefix="cds-service-")
+        self._figures = os.environ[_METRICS] = tempfile.mkdtemp(prefix="cds-service-", dir=_memory())
         try:
             self._application = create_app(settings)
         except Exception:

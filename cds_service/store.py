@@ -91,12 +91,9 @@ class Store:
         """Insert the rows whose keys are not there yet; their number."""
         if not rows:
             return 0
-        insert = (
-            postgresql.insert(table).on_conflict_do_nothing()
-            if self.engine.dialect.name == "postgresql"
-            else sqlite.insert(table).on_conflict_do_nothing()
-        )
-        return max(connection.execute(insert, rows).rowcount, 0)
+        dialect = postgresql if self.engine.dialect.name == "postgresql" else sqlite
+        insert = dialect.insert(table).on_conflict_do_nothing().returning(*table.primary_key)
+        return len(connection.execute(insert, rows).all())
 
 
 def _feedback_row(item: FeedbackItem, client: str, stored_at: datetime) -> dict[str, Any]:

@@ -16,6 +16,8 @@ from cds_service.settings import Settings
 from knowledge.loading import Knowledge, load_low_back_pain
 from tests.cases_as_fhir import AS_OF
 
+pytest_plugins = ["tests.postgres"]
+
 
 class Clock:
     """A day that a test sets."""
@@ -54,6 +56,15 @@ def make_app(tmp_path: Path, clock: Clock) -> Iterator[Callable[..., Flask]]:
     yield make
     for app in made:
         close(app)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database, of each kind that the store can be."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'store.sqlite3'}"
+    url: str = request.getfixturevalue("postgres").new_database()
+    return url
 
 
 @pytest.fixture
