@@ -62,16 +62,16 @@ class Deadline:
         self._clock = clock
         self._ends = clock() + seconds
 
+    def rest(self) -> float:
+        """Seconds until then, or none."""
+        return max(0.0, self._ends - self._clock())
+
     def left(self) -> float:
         """Seconds until then; raises FetchFailed when there are none."""
-        left = self.to_wait()
-        if left <= 0:
+        left = self.rest()
+        if not left:
             raise FetchFailed(Why.LATE)
         return left
-
-    def to_wait(self) -> float:
-        """Seconds until then, and 0 afterwards: for who waits for others and has nothing to lose itself."""
-        return max(0.0, self._ends - self._clock())
 
 
 class Budget:
@@ -144,7 +144,7 @@ class Fetcher:
     def together(self, tasks: Mapping[Key, Callable[[], Value]], deadline: Deadline) -> dict[Key, Value | FetchFailed]:
         """Run the tasks side by side, each in a thread of its own; what is not done by the deadline has failed."""
         futures = {key: self._threads.submit(task) for key, task in tasks.items()}
-        concurrent.futures.wait(futures.values(), timeout=deadline.to_wait())
+        concurrent.futures.wait(futures.values(), timeout=deadline.rest())
         done: dict[Key, Value | FetchFailed] = {}
         for key, future in futures.items():
             if future.cancel() or not future.done():

@@ -674,6 +674,15 @@ def test_a_name_that_resolves_slowly_does_not_hold_the_call() -> None:
     fetcher.close()
 
 
+def test_a_deadline_that_has_passed_fails_what_is_not_done() -> None:
+    """Tasks that a busy machine starts too late have failed, and nothing else breaks."""
+    fetcher, over = Fetcher(), threading.Event()
+    late = fetcher.together({number: lambda: over.wait(5) for number in range(3)}, Deadline(0))
+    over.set()
+    assert all(isinstance(each, FetchFailed) for each in late.values())
+    fetcher.close()
+
+
 def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     """HTTP_PROXY and its like would see the token: they are not looked at."""
     with serving(lambda it: send(it, b"{}")) as canary, serving(lambda it: send(it, b"{}", 201)) as server:
