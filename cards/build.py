@@ -8,10 +8,11 @@ from typing import Any, assert_never
 
 from cards import wording
 from cards.card import Card, CardKind, Indicator, Link, Source
+from cards.links import variant_link
 from cards.override_reasons import OVERRIDE_REASONS
 from cards.profiles import SHAPES, Profile, Shape
 from cards.suggestions import Alternative, Instead, build_suggestions, find_alternative
-from knowledge.appraisal import LOWEST, Appraisal, NoCriteriaApply, Rated, Undetermined
+from knowledge.appraisal import LOWEST, Appraisal, NoCriteriaApply, Rated, Undetermined, deciding_variants
 from knowledge.episodes import LOW_BACK_PAIN
 from knowledge.findings import Presence
 from knowledge.guideline import Topic
@@ -23,6 +24,8 @@ class CardSettings:
 
     optional_cards: bool = False
     """Also an info card where a better-rated study exists for an order that may be appropriate, or contrast is open."""
+    public_url: str | None = None
+    """Where clinicians reach this service and its guideline page, for links; None where they do not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,7 @@ def build_card(
         source=_source(topic, shape, advice.kind),
         suggestions=suggestions,
         override_reasons=OVERRIDE_REASONS,
-        links=(_guideline(topic),) if shape.links_beside_suggestions else (),
+        links=_links(topic, appraisal, settings) if shape.links_beside_suggestions else (),
         selection_behavior=shape.selection,
         associated_order=appraisal.order.reference if shape.names_its_order and order.get("id") else None,
     )
@@ -91,6 +94,15 @@ def reference_card(topic: Topic, shape: Shape) -> Card:
 
 def _source(topic: Topic, shape: Shape, kind: CardKind) -> Source:
     return Source(f"{topic.title} ({topic.edition})", topic.citation.url, shape.topics[kind])
+
+
+def _links(topic: Topic, appraisal: Appraisal, settings: CardSettings) -> tuple[Link, ...]:
+    """The guideline itself, and before it our page at the variant that rates the order."""
+    holding, may_hold = deciding_variants(topic, appraisal.matches)
+    variants = holding or may_hold
+    if settings.public_url is None or not variants:
+        return (_guideline(topic),)
+    return (variant_link(settings.public_url, variants[0]), _guideline(topic))
 
 
 def _guideline(topic: Topic) -> Link:

@@ -18,7 +18,9 @@ from cds_service.fetching import Fetcher
 from cds_service.fhir_client import FhirClient
 from cds_service.health import health_blueprint, metrics_blueprint
 from cds_service.memory import Memory
+from cds_service.openapi import openapi_blueprint
 from cds_service.order_hooks import Judge, order_hooks_blueprint
+from cds_service.pages import guideline_blueprint, try_blueprint
 from cds_service.recorder import Recorder
 from cds_service.report_page import report_blueprint
 from cds_service.request_log import register_request_log
@@ -59,6 +61,10 @@ def create_app(
     app.register_blueprint(health_blueprint(store, guideline))
     app.register_blueprint(metrics_blueprint(settings.metrics, settings.metrics_token))
     app.register_blueprint(report_blueprint(store, judge.knowledge.topic, settings, now))
+    app.register_blueprint(openapi_blueprint())
+    app.register_blueprint(guideline_blueprint(judge.knowledge))
+    if settings.shows_pages:
+        app.register_blueprint(try_blueprint(judge, today, new_uuid))
     app.wsgi_app = PlainPaths(app.wsgi_app)  # type: ignore[method-assign]
     return app
 

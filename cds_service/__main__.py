@@ -1,4 +1,4 @@
-"""The command ``cds-service``: serve, evaluate, clients check, report, store, demo."""
+"""The command ``cds-service``: serve, evaluate, clients check, report, store, demo, demo-fhir."""
 
 from __future__ import annotations
 
@@ -46,6 +46,17 @@ def _parser() -> argparse.ArgumentParser:
         dest="openly",
         help="listen on an address that is not loopback, although callers are not authenticated",
     )
+    serve.add_argument(
+        "--sandbox",
+        action="store_true",
+        help="answer as the public CDS Hooks sandbox needs it, and print the link that opens it with this service",
+    )
+    serve.add_argument(
+        "--sandbox-fhir-server",
+        metavar="URL",
+        default="http://127.0.0.1:8090/fhir",
+        help="with --sandbox: where the sandbox finds its patients (default %(default)s, which is demo-fhir)",
+    )
     serve.set_defaults(run=_serve)
     evaluate = commands.add_parser("evaluate", help="judge one request and print its cards")
     evaluate.add_argument(
@@ -62,6 +73,9 @@ def _parser() -> argparse.ArgumentParser:
     add_commands(commands)
     demo = commands.add_parser("demo", help="start the service on a free port, post a real order, show its card, stop")
     demo.set_defaults(run=_demo)
+    fhir = commands.add_parser("demo-fhir", help="start a FHIR R4 server with synthetic patients, for trying out")
+    fhir.add_argument("--port", type=int, default=8090, help="port of loopback to listen on (default %(default)s)")
+    fhir.set_defaults(run=_demo_fhir)
     return parser
 
 
@@ -79,6 +93,13 @@ def _serve(options: argparse.Namespace, settings: Settings) -> int:
     if not 0 < options.port < 65536 or options.workers < 1:
         return _refuse("--port must be from 1 to 65535 and --workers at least 1")
     log_as_json()
+    if options.sandbox:
+        from cds_service.sandbox import for_sandbox, invitation
+
+        if not _is_loopback(options.host):
+            return _refuse("--sandbox is for trying out, and listens on loopback only")
+        settings = for_sandbox(settings)
+        print(invitation(options.host, options.port, options.sandbox_fhir_server), flush=True)
     try:
         serving = replace(settings, fhir_on_loopback=on_loopback)
         server = Server(options.host, options.port, options.workers, serving)
@@ -107,6 +128,18 @@ def _demo(options: argparse.Namespace, settings: Settings) -> int:
         print(run())
     except DemoError as error:
         return _refuse(str(error))
+    return 0
+
+
+def _demo_fhir(options: argparse.Namespace, settings: Settings) -> int:
+    from cds_service.demo_fhir import run
+
+    if not 0 < options.port < 65536:
+        return _refuse("--port must be from 1 to 65535")
+    try:
+        run("127.0.0.1", options.port)
+    except OSError as error:
+        return _refuse(f"port {options.port}: {error.strerror}")
     return 0
 
 

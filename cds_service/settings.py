@@ -62,6 +62,7 @@ class Settings:
     suppress_below: int = 0
     metrics: Access = Access.LOOPBACK
     metrics_token: str | None = None
+    pages: bool | None = None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -106,8 +107,15 @@ class Settings:
         )
 
     @property
+    def shows_pages(self) -> bool:
+        """Whether there is a page to try the service: where nothing is said, in open mode."""
+        return self.pages if self.pages is not None else self.auth is Auth.OPEN
+
+    @property
     def cards(self) -> CardSettings:
-        return CardSettings(optional_cards=self.optional_cards)
+        public = self.public_url
+        base = f"{public.origin}{public.path}" if public is not None else None
+        return CardSettings(optional_cards=self.optional_cards, public_url=base)
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,5 +331,11 @@ VARIABLES = {
         "a token of at least 16 ASCII characters without spaces",
         "what /metrics asks for, as a bearer token or a Basic password",
         secret=True,
+    ),
+    "CDS_PAGES": Variable(
+        "pages",
+        _choice(on=True, off=False),
+        "on or off",
+        "on: `GET /` is a page to try the service with synthetic patients, and any request is explained to its sender",
     ),
 }

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from knowledge.criteria import AllOf, AnyOf, Criterion, Has, Not, Suggests
+from knowledge.findings import ConceptId
 from knowledge.guideline import AppropriatenessCategory, Concept, ConceptReading, Procedure, Silence, Threshold, Topic
 from knowledge.loading import Knowledge
 from knowledge.vocabulary import Strength, ValueSet
@@ -41,30 +42,30 @@ def _tables(knowledge: Knowledge) -> Iterator[str]:
     yield "\n## The variants, and our reading of them\n"
     for variant in topic.variants.values():
         yield f"**{variant.number}.** {variant.title}\n"
-        yield f"- holds when: {_criterion(variant.criterion)}"
+        yield f"- holds when: {criterion_words(variant.criterion)}"
         yield f"- reading: {variant.why}"
         scenarios = "; ".join(f"{scenario.id} {scenario.name}" for scenario in variant.scenarios)
         yield f"- portal scenarios: {scenarios}\n"
-    yield f"The topic is entered when: {_criterion(topic.entry)}.\n"
+    yield f"The topic is entered when: {criterion_words(topic.entry)}.\n"
     yield "## Concepts\n"
     yield "| concept | read from | suspected counts | silence | reading |"
     yield "|---|---|---|---|---|"
     for concept in topic.concepts.values():
         yield _row(
             concept.id,
-            "; ".join(_reading(reading) for reading in concept.readings),
+            "; ".join(reading_words(reading) for reading in concept.readings),
             "yes" if concept.suspected_counts else "-",
-            _silence(concept),
+            silence_words(concept),
             concept.why,
         )
     yield "\nNotes, which never change a rating:\n"
     for note in topic.notes.values():
-        yield f"- {note.id}: {'; '.join(_reading(reading) for reading in note.readings)}"
+        yield f"- {note.id}: {'; '.join(reading_words(reading) for reading in note.readings)}"
     yield "\n## Thresholds\n"
     yield "| threshold | value | source | why |"
     yield "|---|---|---|---|"
     for threshold in topic.thresholds.values():
-        yield _row(threshold.id, _value(threshold), topic.sources[threshold.source], threshold.why)
+        yield _row(threshold.id, threshold_words(threshold), topic.sources[threshold.source], threshold.why)
     yield "\n## Value sets\n"
     yield "| value set | decide | support | excluded | ICD-10-CM branches |"
     yield "|---|---|---|---|---|"
@@ -94,50 +95,51 @@ def _levels(procedure: Procedure) -> tuple[str, str]:
     return adult, f"{child.display} {child.msv}" if child is not None else "none assigned"
 
 
-def _criterion(criterion: Criterion) -> str:
+def criterion_words(criterion: Criterion, name: Callable[[ConceptId], str] = str) -> str:
+    """A criterion in words; ``name`` says how a concept is called."""
     match criterion:
         case Has(concept, value):
-            return f"{concept} is {value}" if value else concept
+            return f"{name(concept)} is {value}" if value else name(concept)
         case Suggests(concept, of):
-            return f"({concept} makes {of} possible)"
+            return f"({name(concept)} makes {name(of)} possible)"
         case AllOf(criteria):
-            return _joined(criteria, " and ")
+            return _joined(criteria, " and ", name)
         case AnyOf(criteria):
-            return _joined(criteria, " or ")
+            return _joined(criteria, " or ", name)
         case Not(inner):
-            return f"not {_criterion(inner)}"
+            return f"not {criterion_words(inner, name)}"
 
 
-def _joined(criteria: Iterable[Criterion], word: str) -> str:
-    parts = [_criterion(each) for each in criteria]
+def _joined(criteria: Iterable[Criterion], word: str, name: Callable[[ConceptId], str]) -> str:
+    parts = [criterion_words(each, name) for each in criteria]
     return f"({word.join(parts)})" if len(parts) > 1 else parts[0]
 
 
-def _reading(reading: ConceptReading) -> str:
+def reading_words(reading: ConceptReading) -> str:
     sets = ", ".join(reading.value_sets)
     words = [reading.kind, sets]
     if reading.window is not None:
-        words.append(f"within {_value(reading.window)}")
+        words.append(f"within {threshold_words(reading.window)}")
     if reading.limit is not None:
-        words.append(f"{reading.limit_is.replace('_', ' ')} {_value(reading.limit)}")
+        words.append(f"{reading.limit_is.replace('_', ' ')} {threshold_words(reading.limit)}")
     if reading.earliest is not None and reading.latest is not None:
-        words.append(f"{_value(reading.latest)} to {_value(reading.earliest)} ago")
+        words.append(f"{threshold_words(reading.latest)} to {threshold_words(reading.earliest)} ago")
     if reading.interpretations:
         words.append(f"interpreted {'/'.join(reading.interpretations)}")
     if isinstance(reading.past, Threshold):
-        words.append(f"past within {_value(reading.past)}")
+        words.append(f"past within {threshold_words(reading.past)}")
     elif reading.past == "always":
         words.append("past for life")
     return " ".join(word for word in words if word)
 
 
-def _value(threshold: Threshold) -> str:
+def threshold_words(threshold: Threshold) -> str:
     if threshold.by_unit:
         return " or ".join(f"{value:g} {unit}" for unit, value in threshold.by_unit.items())
     return f"{threshold.value:g} {threshold.unit}"
 
 
-def _silence(concept: Concept) -> str:
+def silence_words(concept: Concept) -> str:
     if concept.silence is Silence.ABSENT_WHERE_SEARCHED:
         return f"absent where delivered: {', '.join(concept.needs)}"
     return "never absent" if concept.silence is Silence.NEVER_ABSENT else "absent"

@@ -1,0 +1,147 @@
+"""The pages for people: try it, and read the guideline."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from typing import Any
+
+from flask import Blueprint, Response, current_app, render_template, request
+
+from cards.wording import CATEGORY, KEY
+from cds_service.discovery import HOOKS
+from cds_service.envelope import parse_json, parse_request
+from cds_service.explanation import explained
+from cds_service.guideline_page import SHORT, guideline_page, hits_json
+from cds_service.json_out import to_json
+from cds_service.order_hooks import Judge, refuse_other_media
+from cds_service.patients import patients
+from cds_service.problems import Problem, bad_request
+from cds_service.trying import first_request, studies
+from knowledge.code_search import index_codes
+from knowledge.findings import ConceptId
+from knowledge.loading import Knowledge
+
+# Nothing from another host, no script or style in the page itself, no frame around it.
+_POLICY = "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'"
+
+_LONGEST_QUERY = 100
+_MOST_CODES = 200
+
+
+def guideline_blueprint(knowledge: Knowledge) -> Blueprint:
+    """The guideline page, the search of its codes, and what all pages are drawn with."""
+    blueprint = Blueprint(
+        "guideline", __name__, static_folder="static", static_url_path="/static", template_folder="templates"
+    )
+    index = index_codes(knowledge)
+    page = guideline_page(knowledge, index)
+    blueprint.after_request(_guard)
+
+    @blueprint.get("/guideline")
+    def guideline() -> str:
+        return render_template("guideline.html", page=page, tries="try_it" in current_app.blueprints)
+
+    @blueprint.get("/guideline/codes")
+    def codes() -> Response:
+        words, concept = request.args.get("q", ""), request.args.get("concept", "")
+        if len(words) > _LONGEST_QUERY:
+            raise bad_request(f"q is longer than {_LONGEST_QUERY} characters.")
+        if concept and concept not in {**knowledge.topic.concepts, **knowledge.topic.notes}:
+            raise bad_request("concept is none of the concepts on the guideline page.")
+        hits = index.search(words, ConceptId(concept) if concept else None, _limit())
+        return _json({"query": words, "total": hits.total, "codes": hits_json(knowledge, hits)})
+
+    return blueprint
+
+
+def try_blueprint(judge: Judge, today: Callable[[], date], new_uuid: Callable[[], str]) -> Blueprint:
+    """The try-it page with its synthetic patients, and the explanation of any request."""
+    blueprint = Blueprint("try_it", __name__, template_folder="templates")
+    ordered = studies(judge.knowledge)
+    choices = to_json(_choices(judge.knowledge))
+    blueprint.after_request(_guard)
+
+    @blueprint.get("/")
+    def try_it() -> str:
+        return render_template("try.html", topic=judge.knowledge.topic, tries=True)
+
+    @blueprint.get("/try/choices")
+    def offered() -> Response:
+        return Response(choices, mimetype="application/json")
+
+    @blueprint.get("/try/patients/<patient>")
+    def patient_request(patient: str) -> Response:
+        found = patients().get(patient)
+        if found is None:
+            raise Problem(404, "There is no such patient; GET /try/choices lists them.")
+        return _json(first_request(found, ordered[found.study], today(), new_uuid()))
+
+    @blueprint.post("/try/explain")
+    def explain() -> Response:
+        refuse_other_media()
+        body = request.get_data(cache=False)
+        value = parse_json(body)
+        hook = "order-sign" if isinstance(value, dict) and value.get("hook") == "order-sign" else "order-select"
+        call = parse_request(body, hook)
+        return _json(explained(judge.knowledge.topic, judge.judge(call, today())).json())
+
+    return blueprint
+
+
+def _guard(response: Response) -> Response:
+    response.headers.setdefault("Content-Security-Policy", _POLICY)
+    response.headers.setdefault("Referrer-Policy", "no-referrer")
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    response.headers.setdefault("Cache-Control", "no-cache")
+    return response
+
+
+def _json(value: Any) -> Response:
+    return Response(to_json(value), mimetype="application/json", headers={"Cache-Control": "no-store"})
+
+
+def _limit() -> int:
+    text = request.args.get("limit", "20")
+    if not (text.isascii() and text.isdecimal() and len(text) < 6 and 1 <= int(text) <= _MOST_CODES):
+        raise bad_request(f"limit is not a whole number from 1 to {_MOST_CODES}.")
+    return int(text)
+
+
+def _choices(knowledge: Knowledge) -> dict[str, Any]:
+    """What the page offers and how it names things."""
+    topic = knowledge.topic
+    concepts = [concept for concept in topic.concepts.values() if not concept.internal]
+    return {
+        "patients": [
+            {name: getattr(each, name) for name in ("id", "title", "story", "teaches", "study", "expect")}
+            for each in patients().values()
+        ],
+        "studies": [
+            {"id": each.id, "name": each.name, "modality": each.modality, "code": each.concept}
+            for each in studies(knowledge).values()
+        ],
+        "procedures": [
+            {"id": each.id, "name": each.name, "short": each.short, "modality": each.modality}
+            for each in topic.procedures.values()
+        ],
+        "variants": [
+            {
+                "number": each.number,
+                "title": each.title,
+                "short": each.short,
+                "ratings": {procedure: rating.category.value for procedure, rating in each.ratings.items()},
+            }
+            for each in topic.variants.values()
+        ],
+        "categories": [
+            {"id": category.value, "words": words, "short": SHORT[category.value]}
+            for category, words in CATEGORY.items()
+        ],
+        "concepts": [
+            {"id": each.id, "label": each.label, "short": each.short, "note": each.id in topic.notes}
+            for each in (*concepts, *topic.notes.values())
+        ],
+        "keys": {key.value: words for key, words in KEY.items()},
+        "services": {hook: service for service, hook in HOOKS.items()},
+    }
