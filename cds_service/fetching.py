@@ -20,7 +20,6 @@ from cds_service.addresses import Address
 
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
-IP = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _MOST_CONNECTIONS = 32
 # Idle connections are kept this long, in seconds: for the calls of one session, not for the day.
@@ -247,13 +246,13 @@ def _may_be_asked(host: str, resolved: str) -> bool:
     do, but not to this machine, nor to what serves secrets on link-local addresses, as cloud providers do.
     """
     try:
-        address = _plain(ipaddress.ip_address(resolved.partition("%")[0]))
+        address = ipaddress.ip_address(resolved.partition("%")[0])
     except ValueError:
         return False
     if host == "localhost":
         return address.is_loopback
     try:
-        return _plain(ipaddress.ip_address(host)) == address
+        return ipaddress.ip_address(host) == address
     except ValueError:
         return not (
             address.is_loopback
@@ -262,9 +261,3 @@ def _may_be_asked(host: str, resolved: str) -> bool:
             or address.is_unspecified
             or address.is_reserved
         )
-
-
-def _plain(address: IP) -> IP:
-    """The IPv4 address that an IPv6 address stands for, where it does."""
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return mapped or address
