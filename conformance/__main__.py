@@ -57,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--format", choices=report.FORMATS, default="text", help="form of the report (%(default)s)")
     parser.add_argument("--output", metavar="FILE", type=Path, help="write the report here")
     parser.add_argument("--timeout", metavar="SECONDS", type=_seconds, default=10.0, help="for each call (%(default)g)")
+    parser.add_argument("--large-body", metavar="BYTES", type=_bytes, default=2_000_000, help="size (%(default)s)")
     parser.add_argument(
         "--ca-file", metavar="FILE", help="PEM with the authority that signed the service's certificate"
     )
@@ -81,6 +82,13 @@ def _seconds(text: str) -> float:
     return number
 
 
+def _bytes(text: str) -> int:
+    number = int(text)
+    if not 10_000 <= number <= 100_000_000:
+        raise ValueError(text)
+    return number
+
+
 def _test(options: argparse.Namespace) -> int:
     found = run(
         Options(
@@ -91,6 +99,7 @@ def _test(options: argparse.Namespace) -> int:
             profile=profiles.load(options.profile) if options.profile else None,
             trust=_trust(options),
             limit=options.timeout,
+            large=options.large_body,
             ca_file=_readable(options.ca_file) if options.ca_file else None,
         )
     )

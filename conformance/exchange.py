@@ -111,7 +111,7 @@ class Wire:
         self._client = httpx.Client(
             timeout=limit,
             transport=transport,
-            verify=ssl.create_default_context(cafile=ca_file),
+            verify=ssl.create_default_context(cafile=ca_file) if ca_file else True,
             headers={"User-Agent": "cds-conformance", "Accept": "application/json"},
         )
 

@@ -47,6 +47,7 @@ class Options:
     profile: Profile | None = None
     trust: Trust | None = None
     limit: float = 10.0
+    large: int = 2_000_000
     ca_file: str | None = None
 
 
@@ -122,7 +123,7 @@ def run(
         except NoAnswer as error:
             raise CannotRun(f"{base}: cannot be reached ({error})") from None
         services = choose(discovery, options.services, options.requests)
-        session = Session(wire, options.version, discovery, services, key_sets, [discovery])
+        session = Session(wire, options.version, discovery, services, key_sets, options.large, [discovery])
         _refuse_locked(session)
         groups = (*GROUPS[:-1], CRD, GROUPS[-1]) if options.profile else GROUPS
         results = tuple(judge(check, session) for group in groups for check in group.checks)

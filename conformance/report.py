@@ -100,9 +100,13 @@ def _lines(report: Report, strict: bool) -> Iterator[str]:
     for title, results in by_group(report.results):
         yield ""
         yield title
-        for each in results:
-            reason = f": {each.reason}" if each.reason else ""
-            yield from _hanging(f"  {word(each):<6}{each.check}{reason}")
+        for (shown, reason), alike in groupby(results, key=lambda each: (word(each), each.reason)):
+            named = [each.check for each in alike]
+            if reason and len(named) > 1:
+                yield from _hanging(f"  {shown:<6}{len(named)} checks, {named[0]} to {named[-1]}: {reason}")
+            else:
+                yield from (f"  {shown:<6}{name}" for name in named if not reason)
+                yield from _hanging(f"  {shown:<6}{named[0]}: {reason}") if reason else ()
 
 
 def _number(number: int, what: str) -> str:

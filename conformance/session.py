@@ -51,10 +51,13 @@ class Session:
     discovery: Exchange
     services: tuple[Service, ...]
     key_sets: KeySetServer | None = None
+    large: int = 2_000_000
+    """Bytes of the body that is sent as a large one."""
     exchanges: list[Exchange] = field(default_factory=list)
     named: set[tuple[str, str]] = field(default_factory=set)
     """Call and place of every fault so far: what the schemas need not say again."""
     _calls: dict[tuple[str, str], Exchange] = field(default_factory=dict)
+    _good: list[Exchange] = field(default_factory=list)
 
     def once(self, service: str, name: str, make: Callable[[], Exchange]) -> Exchange:
         """The exchange of that name, made now if it was not made before."""
@@ -94,12 +97,14 @@ class Session:
         return self._post(service.path, service, name, label, body, headers, token)
 
     def good_calls(self) -> list[Exchange]:
-        """The answers to all good requests."""
-        return [
-            self.call(service, body.name, bodies.fresh(body.value))
-            for service in self.callable_services()
-            for body in service.good
-        ]
+        """The answers to all good requests, which are sent once."""
+        if not self._good:
+            self._good = [
+                self.call(service, body.name, bodies.fresh(body.value))
+                for service in self.callable_services()
+                for body in service.good
+            ]
+        return self._good
 
     def answered(self) -> list[Exchange]:
         """The answers to good requests that hold a list of cards; Skip where there are none."""
@@ -206,9 +211,8 @@ def choose(discovery: Exchange, ids: tuple[str, ...], own: tuple[Body, ...]) -> 
     for name in ids:
         if name not in known:
             raise CannotRun(f"--service {name}: there is no such service; {discovery.url} lists {', '.join(known)}")
-    return tuple(
-        Service(each["id"], each["hook"], each, _good(each, own)) for each in usable if not ids or each["id"] in ids
-    )
+    chosen = {(each["id"], each["hook"]): each for each in usable if not ids or each["id"] in ids}
+    return tuple(Service(name, hook, each, _good(each, own)) for (name, hook), each in chosen.items())
 
 
 def _name(value: Any) -> bool:
