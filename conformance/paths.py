@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -14,7 +15,8 @@ _PLAIN = re.compile(r"^[A-Za-z_][A-Za-z0-9_-]*$")
 def json_path(path: Path) -> str:
     """A place as JSONPath: ``$.cards[0].summary``."""
     return "$" + "".join(
-        f"[{step}]" if isinstance(step, int) else f".{step}" if _PLAIN.match(step) else f'["{step}"]' for step in path
+        f"[{step}]" if isinstance(step, int) else f".{step}" if _PLAIN.match(step) else f"[{json.dumps(step)}]"
+        for step in path
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import textwrap
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
@@ -22,11 +23,14 @@ FORMATS = ("text", "json", "junit", "html")
 
 _TITLES = {group.name: group.title for group in (*GROUPS, CRD)}
 _WIDTH = 100
+_UNPRINTABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def render(report: Report, form: str, strict: bool = False) -> str:
     """The report in one of ``FORMATS``."""
-    return {"text": as_text, "json": as_json, "junit": as_junit, "html": as_html}[form](report, strict)
+    text = {"text": as_text, "json": as_json, "junit": as_junit, "html": as_html}[form](report, strict)
+    # An answer may hold what neither XML nor UTF-8 can: it is shown as a JSON escape.
+    return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def verdict(report: Report, strict: bool) -> str:

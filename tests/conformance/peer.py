@@ -78,6 +78,7 @@ class Peer:
     jku: str = ""
     forgive: Callable[[Call, str], bool] = lambda call, reason: False
     trusts_any_jku: bool = False
+    base: str = BASE
     _seen: set[str] = field(default_factory=set)
 
     def __call__(self, environ: Json, start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -156,7 +157,7 @@ class Peer:
         if claims["iss"] != ISSUER:
             return "issuer"
         named = claims["aud"]
-        if f"{BASE}{call.path}" not in (named if isinstance(named, list) else [named]):
+        if f"{self.base}{call.path}" not in (named if isinstance(named, list) else [named]):
             return "audience"
         if claims["exp"] < claims["iat"] + 300 or claims["exp"] < time.time():
             return "expired"

@@ -41,8 +41,8 @@ def test_a_broken_service_fails_its_own_check_and_no_other(mutant: Mutant, judge
     peer = Peer(change, trusts_any_jku=mutant.trusts_any_jku)
     if mutant.forgive:
         peer.forgive = mutant.forgive
-    # One of the two services is enough to see a fault, but for what is asked of order-sign alone.
-    services = () if mutant.expect.startswith("crd.") else ("peer-select",)
+    # One of the two services is enough to see a fault, but for what is asked of order-sign, or of both together.
+    services = () if mutant.expect.startswith("crd.") or mutant.expect == "cards.uuid-unique" else ("peer-select",)
     options = {"clock": clock, "url": mutant.base or BASE, "services": services}
     if mutant.demands_tokens:
         report = judge_secured(peer, mutant.signs_last, **options)
