@@ -76,16 +76,19 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _seconds(text: str) -> float:
-    number = float(text)
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0
     if not 0 < number <= 600:
-        raise ValueError(text)
+        raise argparse.ArgumentTypeError(f"{text} is no number of seconds up to 600")
     return number
 
 
 def _bytes(text: str) -> int:
-    number = int(text)
+    number = int(text) if text.isdecimal() else 0
     if not 10_000 <= number <= 100_000_000:
-        raise ValueError(text)
+        raise argparse.ArgumentTypeError(f"{text} is no number of bytes from 10000 to 100000000")
     return number
 
 

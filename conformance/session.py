@@ -191,16 +191,33 @@ def discover(wire: Wire) -> Exchange:
     """The discovery document; raises CannotRun where there is none, NoAnswer where nothing answers."""
     found = wire.send(f"GET {DISCOVERY}", "GET", DISCOVERY)
     if found.status in (301, 302, 303, 307, 308):
-        place = urlsplit(found.headers.get("location", ""))
-        moved = wire.send(found.label, "GET", place.path or DISCOVERY)
+        moved = wire.send(found.label, "GET", _path(found.headers.get("location", "")))
         found = Exchange(
             found.label, found.url, None, found.status, moved.headers, moved.body, moved.answer, moved.seconds
         )
-    if found.status in (401, 403) and wire.signer is None:
-        raise CannotRun(f"{found.url} answered {found.status}: it demands a token; give --jwt-key or --jwt")
+    refuse_locked(found, wire)
     if not isinstance(found.answer, dict) or "services" not in found.answer:
         raise CannotRun(f"{found.url} answered {found.status} without a list of services: no CDS Hooks service there")
     return found
+
+
+def _path(location: str) -> str:
+    try:
+        return urlsplit(location).path or DISCOVERY
+    except ValueError:
+        return DISCOVERY
+
+
+def refuse_locked(found: Exchange, wire: Wire) -> None:
+    """A service that wants a token the kit does not have cannot be judged: raises CannotRun."""
+    if found.status not in (401, 403):
+        return
+    if wire.signer is None:
+        raise CannotRun(f"{found.url} answered {found.status}: it demands a token; give --jwt-key or --jwt")
+    raise CannotRun(
+        f"{found.url} refused the kit's token with {found.status}: it must be told of the issuer "
+        f"{wire.signer.issuer} and its key set"
+    )
 
 
 def choose(discovery: Exchange, ids: tuple[str, ...], own: tuple[Body, ...]) -> tuple[Service, ...]:

@@ -17,6 +17,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from conformance import __main__ as command
+from conformance import profiles
 from conformance import report as reports
 from conformance.check import Outcome
 from conformance.checks import GROUPS, all_checks
@@ -74,7 +75,7 @@ def test_a_service_that_breaks_a_shall_is_unmet(broken: str, capsys: pytest.Capt
     for words in (
         "asks A summary is shorter than 140 characters.",
         "in POST /cds-services/peer-select, the kit's imaging order",
-        '$.cards[0].summary: 140 characters: "xxx',
+        'seen $.cards[0].summary: 140 characters: "xxx',
         "why G4: A card has a summary of one sentence, shorter than 140 characters.",
         "https://cds-hooks.hl7.org/2.0/#card-attributes",
     ):
@@ -112,8 +113,8 @@ def _free_port() -> int:
         (["{base}", "--format", "pdf"], "--format"),
         (["{base}", "--profile", "pas"], "--profile"),
         (["{base}", "--cds-hooks", "1.0"], "--cds-hooks"),
-        (["{base}", "--timeout", "0"], "--timeout"),
-        (["{base}", "--large-body", "1"], "--large-body"),
+        (["{base}", "--timeout", "0"], "--timeout: 0 is no number of seconds"),
+        (["{base}", "--large-body", "1"], "--large-body: 1 is no number of bytes"),
         (["{base}", "--request", "{folder}/none.json"], "--request {folder}/none.json: No such file"),
         (["{base}", "--request", "{folder}/bad.json"], "--request {folder}/bad.json: not JSON"),
         (["{base}", "--request", "{folder}/list.json"], "--request {folder}/list.json: not an object with a hook"),
@@ -285,7 +286,7 @@ def test_what_a_service_says_is_no_markup_in_the_report(judge: Judge) -> None:
 
     def hostile(call: Call, answer: Answer) -> None:
         if call.service and answer.status == 200 and answer.body["cards"]:
-            answer.body["cards"][0]["indicator"] = "</code><script>alert(1)</script>\x00\ud800"
+            answer.body["cards"][0]["indicator"] = "</code><script>alert(1)</script>\x00\x9b31m\ud800"
 
     report = judge(Peer(hostile), services=("peer-select",))
     told = {form: reports.render(report, form) for form in reports.FORMATS}
@@ -293,7 +294,7 @@ def test_what_a_service_says_is_no_markup_in_the_report(judge: Judge) -> None:
     assert "&lt;script&gt;" in told["html"]
     assert ElementTree.fromstring(told["junit"]).find(".//failure") is not None
     assert json.loads(told["json"])["met"] is False
-    assert all("\x00" not in text and text.encode("utf-8") for text in told.values())
+    assert all(not {"\x00", "\x9b"} & set(text) and text.encode("utf-8") for text in told.values())
 
 
 @pytest.mark.parametrize("form", reports.FORMATS)
@@ -367,8 +368,11 @@ def test_a_service_without_guidance_is_not_praised_for_its_cards(judge: Judge) -
         if call.service and answer.status == 200:
             answer.body = {"cards": []}
 
-    report = judge(Peer(silent), services=("peer-select",))
+    report = judge(Peer(silent), services=("peer-select",), profile=profiles.load("crd"))
     told = {each.check: each for each in report.results}
+    rows = {row.row.id: row.outcome for row in report.rows}
+    assert rows["crd_service_response_validation"] is Outcome.SKIP
+    assert rows["crd_discovery_endpoint_test"] is Outcome.PASS
     assert told["cards.summary-length"].outcome is Outcome.SKIP
     assert told["cards.summary-length"].reason.startswith("no card was seen")
     assert told["suggestions.label"].outcome is Outcome.SKIP

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 
 from cds_service.demo import example_request
-from conformance import bodies
+from conformance import bodies, profiles
 from conformance.bodies import Body
 from conformance.check import Outcome
 from conformance.kit import Options, run
 from tests.conformance.conftest import StoppedClock, failed
 
 SIZE = 200_000
+SELECT = "lumbar-imaging-order-select"
 # What our service has none of without settings, or not in answer to the kit's orders, which need no update.
 SKIPPED = {
     "discovery.version",
@@ -52,3 +53,14 @@ def test_a_testers_own_request_is_sent_instead_of_the_kits(our_service: str) -> 
     told = {each.check: each.outcome for each in report.results}
     assert told["suggestions.update-is-whole"] is Outcome.PASS
     assert report.cards == 5
+
+
+def test_a_row_of_a_profile_passes_on_what_there_was_to_judge(our_service: str) -> None:
+    """Under the CRD profile a row passes where cards were seen, and names what there was nothing of."""
+    report = run(
+        Options(our_service, services=(SELECT,), profile=profiles.load("crd"), large=SIZE), clock=StoppedClock()
+    )
+    rows = {row.row.id: row for row in report.rows if row.row.section == "3 Hooks"}
+    row = rows["crd_service_response_validation"]
+    assert row.outcome is Outcome.PASS
+    assert row.reason.startswith("nothing to judge for crd.system-actions-present")
