@@ -71,7 +71,8 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("file", nargs="?", type=Path, help="the clients file (default: CDS_CLIENTS)")
     check.set_defaults(run=_check_clients)
     add_commands(commands)
-    demo = commands.add_parser("demo", help="start the service on a free port, post a real order, show its card, stop")
+    demo = commands.add_parser("demo", help="start the service on a free port, post a real order, show its card")
+    demo.add_argument("--stay", action="store_true", help="go on for the browser, as it does at a terminal")
     demo.set_defaults(run=_demo)
     fhir = commands.add_parser("demo-fhir", help="start a FHIR R4 server with synthetic patients, for trying out")
     fhir.add_argument("--port", type=int, default=8090, help="port of loopback to listen on (default %(default)s)")
@@ -125,7 +126,7 @@ def _demo(options: argparse.Namespace, settings: Settings) -> int:
     from cds_service.demo import DemoError, run
 
     try:
-        print(run())
+        run(print, stay=options.stay or (sys.stdin.isatty() and sys.stdout.isatty()))
     except DemoError as error:
         return _refuse(str(error))
     return 0

@@ -11,6 +11,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from importlib.resources import files
 from typing import Any
 
@@ -26,8 +27,11 @@ def example_request() -> bytes:
     return files("cds_service").joinpath("examples/acute-low-back-pain.json").read_bytes()
 
 
-def run() -> str:
-    """Start the service, post the example, and tell what came back; raises DemoError."""
+def run(tell: Callable[[str], None], *, stay: bool) -> None:
+    """Start the service, post the example, and tell what came back; raises DemoError.
+
+    ``stay``: somebody is there, and the service goes on for the browser until it is interrupted.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -43,10 +47,14 @@ def run() -> str:
     ):
         try:
             _wait(f"{base}/health/ready", process)
-            answer = _post(f"{base}/cds-services/lumbar-imaging-order-select", example_request())
+            tell(_told(base, _post(f"{base}/cds-services/lumbar-imaging-order-select", example_request())))
+            if stay:
+                tell(f"\nNow in a browser: {base}/ (eighteen patients to try), {base}/guideline. Ctrl-C ends it.")
+                process.wait()
+        except KeyboardInterrupt:
+            tell("")
         finally:
             process.terminate()
-    return _told(base, answer)
 
 
 def _wait(url: str, process: subprocess.Popen[bytes]) -> None:

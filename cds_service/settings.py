@@ -128,6 +128,20 @@ class Variable:
     meaning: str
     secret: bool = False
     """No message repeats its value."""
+    default: str | None = None
+    """As the table shows it, where it is not to be read off the settings."""
+
+    def shown_default(self) -> str:
+        if self.default is not None:
+            return self.default
+        value = getattr(Settings(), self.field)
+        match value:
+            case True | False:
+                return f"`{'on' if value else 'off'}`"
+            case None | ():
+                return "none"
+            case _:
+                return f"`{value:g}`" if isinstance(value, float) else f"`{value}`"
 
 
 def _choice(**values: bool) -> Callable[[str], bool]:
@@ -221,6 +235,7 @@ VARIABLES = {
         _choice(listed=True, unknown=False),
         "listed or unknown",
         "listed: entries without a known code are named on the card but do not keep red flags unknown",
+        default="`unknown`",
     ),
     "CDS_OPTIONAL_CARDS": Variable(
         "optional_cards",
@@ -256,13 +271,18 @@ VARIABLES = {
         "clients_file", _file, "a file name", "TOML file of trusted clients, see cds_service/README.md"
     ),
     "CDS_AUTH": Variable(
-        "auth", Auth, f"one of {', '.join(Auth)}", "required: services and feedback need a client's token"
+        "auth",
+        Auth,
+        f"one of {', '.join(Auth)}",
+        "required: services and feedback need a client's token",
+        default="`required` with `CDS_CLIENTS`, else `open`",
     ),
     "CDS_PUBLIC_URL": Variable(
         "public_url",
         read_base,
         "an https base URL without a query (http on loopback)",
         "address clients know the service by; the `aud` of a token is compared with it, never with a header",
+        default="none; needed with `CDS_AUTH=required`",
     ),
     "CDS_OPEN_DISCOVERY": Variable(
         "open_discovery",
@@ -275,6 +295,7 @@ VARIABLES = {
         read_rate,
         "a number of calls as in 600/minute (second, minute, hour), or off",
         "calls each worker takes from one client (by issuer; by network address in open mode); 429 above it",
+        default="`6000/minute`",
     ),
     "CDS_FHIR_SERVERS": Variable(
         "fhir_servers",
@@ -337,5 +358,15 @@ VARIABLES = {
         _choice(on=True, off=False),
         "on or off",
         "on: `GET /` is a page to try the service with synthetic patients, and any request is explained to its sender",
+        default="`on` in open mode, else `off`",
     ),
 }
+
+
+def table() -> str:
+    """Every setting as a Markdown table, for the README."""
+    rows = [
+        f"| `{name}` | {variable.values} | {variable.shown_default()} | {variable.meaning} |"
+        for name, variable in VARIABLES.items()
+    ]
+    return "\n".join(["| variable | values | default | meaning |", "|---|---|---|---|", *rows])

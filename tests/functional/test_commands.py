@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from cds_service.__main__ import main
-from cds_service.settings import VARIABLES, Settings, SettingsError
+from cds_service.settings import Settings, SettingsError, table
 from tests.cases_as_fhir import request_for
 
 ROOT = Path(__file__).parent.parent.parent
@@ -111,12 +111,9 @@ def test_settings_are_read_from_the_environment() -> None:
     assert Settings.from_environment({}) == Settings()
 
 
-def test_every_setting_is_in_the_readme() -> None:
-    """The README's table names each variable with its meaning."""
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    for name, variable in VARIABLES.items():
-        assert f"| `{name}` |" in readme
-        assert variable.meaning in readme
+def test_every_setting_is_in_the_manual() -> None:
+    """The operator's manual holds the table of settings as `cds_service.settings.table` makes it."""
+    assert table() in (ROOT / "cds_service" / "OPERATING.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -210,3 +207,16 @@ def test_the_readme_and_ci_run_the_same_test_command() -> None:
     (line,) = [line for line in readme.splitlines() if line.startswith("python3 -m venv .venv") and "pytest" in line]
     assert line.endswith(".venv/bin/python -m pytest -n 2")
     assert "README.md" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+
+def test_the_demo_stays_for_the_browser_until_it_is_interrupted() -> None:
+    """`cds-service demo --stay` shows the card, serves the pages at the address it prints, and ends with Ctrl-C."""
+    command = [sys.executable, "-u", "-m", "cds_service", "demo", "--stay"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=_environment(), start_new_session=True) as demo:
+        assert demo.stdout is not None
+        lines = iter(demo.stdout.readline, "")
+        address = next(line for line in lines if "in a browser" in line).split()[4]
+        with urllib.request.urlopen(address, timeout=10) as page:
+            assert page.headers["Content-Type"].startswith("text/html")
+        os.killpg(demo.pid, signal.SIGINT)
+        assert demo.wait(30) == 0
