@@ -249,7 +249,12 @@ class ChartReader:
         if not isinstance(subject, dict) or subject.get("reference") != self.own_reference:
             return False
         codings = self.codings(resource.get("code"))
-        return bool(codings) and not self.vocabulary.knows(codings)
+        # A refuted category denies what lies below it, although no list holds the category itself.
+        return (
+            bool(codings)
+            and not self.vocabulary.knows(codings)
+            and status_code(resource, "verificationStatus") != "refuted"
+        )
 
     def read_entry(self, resource: Json, reference: str) -> Entry | None:
         """One entry; None when it says nothing that counts. Raises Unreadable."""
@@ -336,6 +341,8 @@ class ChartReader:
             if error.uncoded and verification == "refuted":
                 return None
             raise
+        if codings is None and verification == "refuted":
+            codings = self.codings(resource.get("code"))  # a category above every list still denies what is below it
         if codings is None:
             return None
         clinical = status_code(resource, "clinicalStatus")
@@ -396,11 +403,12 @@ class ChartReader:
         supply = request.dispenseRequest
         stated = course_of(request.dosageInstruction, dropped)
         course = stated or Course()
-        if stated == Course() and supply is not None and supply.expectedSupplyDuration is not None:
+        endless = course == Course(begin=course.begin)
+        if stated is not None and endless and supply is not None and supply.expectedSupplyDuration is not None:
             days = days_of(supply.expectedSupplyDuration)
             if days is not None:
                 total = min(int(days * (1 + (supply.numberOfRepeatsAllowed or 0))), LONGEST_COURSE)
-                course = Course(total, total)
+                course = Course(total, total, begin=course.begin)
         return self._medication(resource, reference, codings, status, start, None, course, request.dosageInstruction)
 
     def medication_statement(self, resource: Json, reference: str) -> Entry | None:
@@ -415,8 +423,8 @@ class ChartReader:
         start = span(statement.effectiveDateTime) or start_of(period)
         stated = course_of(statement.dosage, dropped)
         course = stated or Course()
-        if stated == Course() and period is not None and period.end is not None:
-            course = Course(end=end_of(period))
+        if stated in (Course(), Course(begin=course.begin)) and period is not None and period.end is not None:
+            course = Course(begin=course.begin, end=end_of(period))
         recorded = span(statement.dateAsserted)
         return self._medication(resource, reference, codings, status, start, recorded, course, statement.dosage)
 

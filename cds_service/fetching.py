@@ -20,7 +20,6 @@ from cds_service.addresses import Address
 
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
-IP = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _MOST_CONNECTIONS = 32
 # Idle connections are kept this long, in seconds: for the calls of one session, not for the day.
@@ -62,16 +61,16 @@ class Deadline:
         self._clock = clock
         self._ends = clock() + seconds
 
+    def rest(self) -> float:
+        """Seconds until then, or none."""
+        return max(0.0, self._ends - self._clock())
+
     def left(self) -> float:
         """Seconds until then; raises FetchFailed when there are none."""
-        left = self.to_wait()
-        if left <= 0:
+        left = self.rest()
+        if not left:
             raise FetchFailed(Why.LATE)
         return left
-
-    def to_wait(self) -> float:
-        """Seconds until then, and 0 afterwards: for who waits for others and has nothing to lose itself."""
-        return max(0.0, self._ends - self._clock())
 
 
 class Budget:
@@ -144,7 +143,7 @@ class Fetcher:
     def together(self, tasks: Mapping[Key, Callable[[], Value]], deadline: Deadline) -> dict[Key, Value | FetchFailed]:
         """Run the tasks side by side, each in a thread of its own; what is not done by the deadline has failed."""
         futures = {key: self._threads.submit(task) for key, task in tasks.items()}
-        concurrent.futures.wait(futures.values(), timeout=deadline.to_wait())
+        concurrent.futures.wait(futures.values(), timeout=deadline.rest())
         done: dict[Key, Value | FetchFailed] = {}
         for key, future in futures.items():
             if future.cancel() or not future.done():
@@ -247,13 +246,13 @@ def _may_be_asked(host: str, resolved: str) -> bool:
     do, but not to this machine, nor to what serves secrets on link-local addresses, as cloud providers do.
     """
     try:
-        address = _plain(ipaddress.ip_address(resolved.partition("%")[0]))
+        address = ipaddress.ip_address(resolved.partition("%")[0])
     except ValueError:
         return False
     if host == "localhost":
         return address.is_loopback
     try:
-        return _plain(ipaddress.ip_address(host)) == address
+        return ipaddress.ip_address(host) == address
     except ValueError:
         return not (
             address.is_loopback
@@ -262,9 +261,3 @@ def _may_be_asked(host: str, resolved: str) -> bool:
             or address.is_unspecified
             or address.is_reserved
         )
-
-
-def _plain(address: IP) -> IP:
-    """The IPv4 address that an IPv6 address stands for, where it does."""
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return mapped or address

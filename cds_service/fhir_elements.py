@@ -217,7 +217,7 @@ def course_of(dosages: list[Any] | None, refused: frozenset[str]) -> Course | No
     if refused & {"dosageInstruction", "dosage"}:
         return None
     lengths: list[tuple[int, int]] = []
-    periods: list[tuple[DateSpan | None, DateSpan]] = []
+    periods: list[tuple[DateSpan | None, DateSpan | None]] = []
     for dosage in dosages or []:
         repeat = dosage.timing.repeat if dosage.timing is not None else None
         if repeat is None:
@@ -230,14 +230,17 @@ def course_of(dosages: list[Any] | None, refused: frozenset[str]) -> Course | No
             shortest, longest = (days_of(each) if each is not None else None for each in (low, high))
             if longest:
                 lengths.append((int(shortest or 0), int(longest)))
-        elif repeat.boundsPeriod is not None and (end := end_of(repeat.boundsPeriod)) is not None:
-            start = start_of(repeat.boundsPeriod)
-            if start is not None and end.latest < start.earliest:
+        elif repeat.boundsPeriod is not None:
+            start, end = start_of(repeat.boundsPeriod), end_of(repeat.boundsPeriod)
+            if start is None and end is None:
+                continue
+            if start is not None and end is not None and end.latest < start.earliest:
                 return None
             periods.append((start, end))
     if periods:
         starts = [start for start, _ in periods if start is not None]
-        return Course(begin=min(starts, default=None), end=max(end for _, end in periods))
+        ends = [end for _, end in periods if end is not None]
+        return Course(begin=min(starts, default=None), end=max(ends) if len(ends) == len(periods) else None)
     if lengths:
         return Course(max(short for short, _ in lengths), sum(long for _, long in lengths))
     return Course()

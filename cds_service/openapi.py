@@ -83,7 +83,11 @@ OPERATIONS: Mapping[str, Operation] = {
         "get", "ready", "The service can do its work", "Operation", {"200": (_JSON, "Health"), "503": (_JSON, "Health")}
     ),
     "/metrics": Operation(
-        "get", "metrics", "Figures for Prometheus", "Operation", {"200": ("text/plain", ""), "401": _FAULT, "403": _FAULT}
+        "get",
+        "metrics",
+        "Figures for Prometheus",
+        "Operation",
+        {"200": ("text/plain", ""), "401": _FAULT, "403": _FAULT},
     ),
     "/reports": Operation(
         "get",
@@ -200,6 +204,7 @@ _STATUS = {
     "200": "It was done",
     "400": "The request cannot be read; the outcome says where and what is asked there",
     "401": "In secured mode: no token that is trusted",
+    "403": "Not for who asks.",
     "404": "There is nothing of this name",
     "413": "The body is longer than is accepted",
     "415": "The body is not JSON",

@@ -57,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--format", choices=report.FORMATS, default="text", help="form of the report (%(default)s)")
     parser.add_argument("--output", metavar="FILE", type=Path, help="write the report here")
     parser.add_argument("--timeout", metavar="SECONDS", type=_seconds, default=10.0, help="for each call (%(default)g)")
+    parser.add_argument("--large-body", metavar="BYTES", type=_bytes, default=2_000_000, help="size (%(default)s)")
     parser.add_argument(
         "--ca-file", metavar="FILE", help="PEM with the authority that signed the service's certificate"
     )
@@ -75,9 +76,19 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _seconds(text: str) -> float:
-    number = float(text)
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0
     if not 0 < number <= 600:
-        raise ValueError(text)
+        raise argparse.ArgumentTypeError(f"{text} is no number of seconds up to 600")
+    return number
+
+
+def _bytes(text: str) -> int:
+    number = int(text) if text.isdecimal() else 0
+    if not 10_000 <= number <= 100_000_000:
+        raise argparse.ArgumentTypeError(f"{text} is no number of bytes from 10000 to 100000000")
     return number
 
 
@@ -91,6 +102,7 @@ def _test(options: argparse.Namespace) -> int:
             profile=profiles.load(options.profile) if options.profile else None,
             trust=_trust(options),
             limit=options.timeout,
+            large=options.large_body,
             ca_file=_readable(options.ca_file) if options.ca_file else None,
         )
     )

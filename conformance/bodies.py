@@ -16,6 +16,8 @@ from typing import Any
 from urllib.parse import parse_qsl
 from uuid import uuid1, uuid4
 
+from conformance.paths import objects
+
 Json = dict[str, Any]
 
 CANARY = re.compile(r"kit-?canary", re.IGNORECASE)
@@ -135,7 +137,8 @@ def padded(value: Mapping[str, Any], size: int) -> Json:
     }
     number = size // len(json.dumps({"resource": {**observation, "id": "kit-canary-heart-00000"}}))
     entries = [{"resource": {**observation, "id": f"kit-canary-heart-{each:05}"}} for each in range(number)]
-    prefetch = {**(value.get("prefetch") or {}), "org.example.cds-conformance.padding": _bundle(entries)}
+    sent = value.get("prefetch")
+    prefetch = {**(sent if isinstance(sent, dict) else {}), "org.example.cds-conformance.padding": _bundle(entries)}
     return fresh(value, prefetch=prefetch)
 
 
@@ -143,8 +146,7 @@ def drafts(request: Any) -> dict[str, Json]:
     """The draft orders of a request by ``Type/id``."""
     context = request.get("context") if isinstance(request, dict) else None
     bundle = context.get("draftOrders") if isinstance(context, dict) else None
-    entries = bundle.get("entry") if isinstance(bundle, dict) else None
-    found = (entry.get("resource") for entry in entries or [] if isinstance(entry, dict))
+    found = (entry.get("resource") for entry in objects(bundle.get("entry") if isinstance(bundle, dict) else None))
     return {
         f"{each.get('resourceType')}/{each['id']}": each
         for each in found

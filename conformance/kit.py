@@ -18,7 +18,7 @@ from conformance.exchange import Wire
 from conformance.profiles import Profile, Row
 from conformance.requirements import Requirement, Strength, strength, verified_by
 from conformance.schemas import Version
-from conformance.session import CannotRun, Session, choose, discover, plain_base
+from conformance.session import CannotRun, Session, choose, discover, plain_base, refuse_locked
 from conformance.tokens import GOOD_SET, Key, KeySetServer, Signer, es384_key
 
 ISSUER = "https://cds-conformance.example"
@@ -47,6 +47,7 @@ class Options:
     profile: Profile | None = None
     trust: Trust | None = None
     limit: float = 10.0
+    large: int = 2_000_000
     ca_file: str | None = None
 
 
@@ -71,7 +72,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class RowResult:
-    """What came of one row of a profile: the worst of its checks."""
+    """What came of one row of a profile."""
 
     row: Row
     outcome: Outcome
@@ -122,10 +123,11 @@ def run(
         except NoAnswer as error:
             raise CannotRun(f"{base}: cannot be reached ({error})") from None
         services = choose(discovery, options.services, options.requests)
-        session = Session(wire, options.version, discovery, services, key_sets, [discovery])
-        _refuse_locked(session)
+        session = Session(wire, options.version, discovery, services, key_sets, options.large, [discovery])
+        _knock(session)
         groups = (*GROUPS[:-1], CRD, GROUPS[-1]) if options.profile else GROUPS
         results = tuple(judge(check, session) for group in groups for check in group.checks)
+        cards = len(_or_none(session.cards))
         return Report(
             base=base,
             version=options.version,
@@ -134,11 +136,11 @@ def run(
             services=tuple((each.id, each.hook, tuple(body.name for body in each.good)) for each in services),
             calls=len(session.exchanges),
             answers=len(_or_none(session.answered)),
-            cards=len(_or_none(session.cards)),
+            cards=cards,
             notes=tuple(_notes(options, session)),
             results=results,
             profile=options.profile.title if options.profile else None,
-            rows=tuple(row_results(options.profile, results)) if options.profile else (),
+            rows=tuple(row_results(options.profile, results, cards)) if options.profile else (),
         )
 
 
@@ -153,21 +155,14 @@ def _trusted(trust: Trust | None, stack: ExitStack) -> tuple[KeySetServer | None
     return server, Signer(trust.issuer, trust.keys, jku)
 
 
-def _refuse_locked(session: Session) -> None:
-    """A service that wants a token the kit does not have cannot be judged: CannotRun."""
+def _knock(session: Session) -> None:
+    """Make the first good call, and stop where it is refused for its token."""
     for service in session.services[:1]:
         for body in service.good[:1]:
             try:
-                answer = session.call(service, body.name, fresh(body.value))
+                refuse_locked(session.call(service, body.name, fresh(body.value)), session.wire)
             except NoAnswer:
                 return
-            if answer.status in (401, 403) and session.wire.signer is None:
-                raise CannotRun(f"{answer.url} answered {answer.status}: it demands a token; give --jwt-key or --jwt")
-            if answer.status in (401, 403):
-                raise CannotRun(
-                    f"{answer.url} refused the kit's token with {answer.status}: it must be told of the issuer "
-                    f"{session.wire.signer.issuer if session.wire.signer else ''} and its key set"
-                )
 
 
 def judge(check: Check, session: Session) -> Result:
@@ -187,21 +182,24 @@ def judge(check: Check, session: Session) -> Result:
     return replace(blank, outcome=Outcome.FAIL if faults else Outcome.PASS, faults=faults)
 
 
-_WORST_FIRST = (Outcome.FAIL, Outcome.ERROR, Outcome.SKIP, Outcome.OMIT, Outcome.PASS)
-
-
-def row_results(profile: Profile, results: tuple[Result, ...]) -> Iterator[RowResult]:
-    """Each row of a profile with the worst outcome of its checks."""
+def row_results(profile: Profile, results: tuple[Result, ...], cards: int) -> Iterator[RowResult]:
+    """Each row of a profile with what its checks came to; one that is skipped in part passes where cards were seen."""
     by_check = {each.check: each for each in results}
     for row in profile.rows:
         if row.omitted:
             yield RowResult(row, Outcome.OMIT, row.omitted)
             continue
         judged = [by_check[check] for check in row.checks]
-        worst = min((each.outcome for each in judged), key=_WORST_FIRST.index)
-        named = [each for each in judged if each.outcome is worst]
-        reason = ", ".join(each.check for each in named) if worst in (Outcome.FAIL, Outcome.ERROR) else ""
-        yield RowResult(row, worst, reason or (named[0].reason if worst is not Outcome.PASS else ""))
+        unmet = [each for each in judged if each.unmet]
+        skipped = [each for each in judged if each.outcome in (Outcome.SKIP, Outcome.OMIT)]
+        if unmet:
+            outcome = Outcome.FAIL if any(each.outcome is Outcome.FAIL for each in unmet) else Outcome.ERROR
+            yield RowResult(row, outcome, ", ".join(each.check for each in unmet))
+        elif skipped and (len(skipped) == len(judged) or not cards):
+            yield RowResult(row, Outcome.SKIP, skipped[0].reason)
+        else:
+            nothing = ", ".join(each.check for each in skipped)
+            yield RowResult(row, Outcome.PASS, f"nothing to judge for {nothing}" if nothing else "")
 
 
 def _or_none(find: Callable[[], Sequence[object]]) -> Sequence[object]:

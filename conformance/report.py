@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import textwrap
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import cache
 from itertools import groupby
 from typing import Any
@@ -17,16 +18,19 @@ from conformance.check import Fault, Outcome
 from conformance.checks import CRD, GROUPS
 from conformance.kit import Report, Result
 
-MOST_FAULTS = 8
+MOST_SIGHTS, MOST_CALLS = 8, 3
 FORMATS = ("text", "json", "junit", "html")
 
 _TITLES = {group.name: group.title for group in (*GROUPS, CRD)}
 _WIDTH = 100
+_UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def render(report: Report, form: str, strict: bool = False) -> str:
     """The report in one of ``FORMATS``."""
-    return {"text": as_text, "json": as_json, "junit": as_junit, "html": as_html}[form](report, strict)
+    text = {"text": as_text, "json": as_json, "junit": as_junit, "html": as_html}[form](report, strict)
+    # An answer may hold what XML and UTF-8 cannot, or a terminal obeys: it is shown as a JSON escape.
+    return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def verdict(report: Report, strict: bool) -> str:
@@ -57,14 +61,27 @@ def by_group(results: Iterable[Result]) -> list[tuple[str, list[Result]]]:
     return [(_TITLES[name], list(found)) for name, found in groupby(results, key=lambda each: each.group)]
 
 
-def by_call(faults: Iterable[Fault]) -> list[tuple[str, list[Fault]]]:
-    """The first faults, under the calls in which they were seen."""
-    return [(call, list(found)) for call, found in groupby(list(faults)[:MOST_FAULTS], key=lambda each: each.call)]
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What was seen at a place, and in which calls."""
+
+    where: str
+    seen: str
+    calls: tuple[str, ...]
+
+    @property
+    def shown_calls(self) -> list[str]:
+        """The first calls, and how many more there are."""
+        more = len(self.calls) - MOST_CALLS
+        return [*self.calls[:MOST_CALLS], *([f"and {more} more calls"] if more > 0 else [])]
 
 
-def left_out(result: Result) -> int:
-    """How many faults a report does not show."""
-    return max(0, len(result.faults) - MOST_FAULTS)
+def sights(faults: Iterable[Fault]) -> list[Sight]:
+    """The faults with those put together that are alike in all but the call."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for fault in faults:
+        found.setdefault((fault.where, fault.seen), []).append(fault.call)
+    return [Sight(where, seen, tuple(calls)) for (where, seen), calls in found.items()]
 
 
 def as_text(report: Report, strict: bool = False) -> str:
@@ -100,9 +117,13 @@ def _lines(report: Report, strict: bool) -> Iterator[str]:
     for title, results in by_group(report.results):
         yield ""
         yield title
-        for each in results:
-            reason = f": {each.reason}" if each.reason else ""
-            yield from _hanging(f"  {word(each):<6}{each.check}{reason}")
+        for (shown, reason), alike in groupby(results, key=lambda each: (word(each), each.reason)):
+            named = [each.check for each in alike]
+            if reason and len(named) > 1:
+                yield from _hanging(f"  {shown:<6}{len(named)} checks, {named[0]} to {named[-1]}: {reason}")
+            else:
+                yield from (f"  {shown:<6}{name}" for name in named if not reason)
+                yield from _hanging(f"  {shown:<6}{named[0]}: {reason}") if reason else ()
 
 
 def _number(number: int, what: str) -> str:
@@ -123,12 +144,13 @@ def _explained(result: Result) -> Iterator[str]:
     yield from _wrapped("asks", result.asks)
     if result.reason:
         yield from _wrapped("seen", result.reason)
-    for call, faults in by_call(result.faults):
-        yield from _wrapped("in", call)
-        for fault in faults:
-            yield from _wrapped("", f"{fault.where}: {fault.seen}")
-    if left_out(result):
-        yield from _wrapped("", f"and {left_out(result)} more")
+    found = sights(result.faults)
+    for sight in found[:MOST_SIGHTS]:
+        yield from _wrapped("seen", f"{sight.where}: {sight.seen}")
+        for call in sight.shown_calls:
+            yield from _wrapped("", f"in {call}" if not call.startswith("and ") else call)
+    if len(found) > MOST_SIGHTS:
+        yield from _wrapped("", f"and {len(found) - MOST_SIGHTS} more")
     for row in result.requirements:
         yield from _wrapped("why", f"{row.id}: {row.text} {row.url}")
 
@@ -229,8 +251,8 @@ def _page() -> Any:
         word=word,
         worst_first=worst_first,
         by_group=by_group,
-        by_call=by_call,
-        left_out=left_out,
+        sights=sights,
+        most=MOST_SIGHTS,
         outcomes=list(Outcome),
     )
     return environment.get_template("report.html")

@@ -51,10 +51,13 @@ class Session:
     discovery: Exchange
     services: tuple[Service, ...]
     key_sets: KeySetServer | None = None
+    large: int = 2_000_000
+    """Bytes of the body that is sent as a large one."""
     exchanges: list[Exchange] = field(default_factory=list)
     named: set[tuple[str, str]] = field(default_factory=set)
     """Call and place of every fault so far: what the schemas need not say again."""
     _calls: dict[tuple[str, str], Exchange] = field(default_factory=dict)
+    _good: list[Exchange] = field(default_factory=list)
 
     def once(self, service: str, name: str, make: Callable[[], Exchange]) -> Exchange:
         """The exchange of that name, made now if it was not made before."""
@@ -94,12 +97,14 @@ class Session:
         return self._post(service.path, service, name, label, body, headers, token)
 
     def good_calls(self) -> list[Exchange]:
-        """The answers to all good requests."""
-        return [
-            self.call(service, body.name, bodies.fresh(body.value))
-            for service in self.callable_services()
-            for body in service.good
-        ]
+        """The answers to all good requests, which are sent once."""
+        if not self._good:
+            self._good = [
+                self.call(service, body.name, bodies.fresh(body.value))
+                for service in self.callable_services()
+                for body in service.good
+            ]
+        return self._good
 
     def answered(self) -> list[Exchange]:
         """The answers to good requests that hold a list of cards; Skip where there are none."""
@@ -186,16 +191,33 @@ def discover(wire: Wire) -> Exchange:
     """The discovery document; raises CannotRun where there is none, NoAnswer where nothing answers."""
     found = wire.send(f"GET {DISCOVERY}", "GET", DISCOVERY)
     if found.status in (301, 302, 303, 307, 308):
-        place = urlsplit(found.headers.get("location", ""))
-        moved = wire.send(found.label, "GET", place.path or DISCOVERY)
+        moved = wire.send(found.label, "GET", _path(found.headers.get("location", "")))
         found = Exchange(
             found.label, found.url, None, found.status, moved.headers, moved.body, moved.answer, moved.seconds
         )
-    if found.status in (401, 403) and wire.signer is None:
-        raise CannotRun(f"{found.url} answered {found.status}: it demands a token; give --jwt-key or --jwt")
+    refuse_locked(found, wire)
     if not isinstance(found.answer, dict) or "services" not in found.answer:
         raise CannotRun(f"{found.url} answered {found.status} without a list of services: no CDS Hooks service there")
     return found
+
+
+def _path(location: str) -> str:
+    try:
+        return urlsplit(location).path or DISCOVERY
+    except ValueError:
+        return DISCOVERY
+
+
+def refuse_locked(found: Exchange, wire: Wire) -> None:
+    """A service that wants a token the kit does not have cannot be judged: raises CannotRun."""
+    if found.status not in (401, 403):
+        return
+    if wire.signer is None:
+        raise CannotRun(f"{found.url} answered {found.status}: it demands a token; give --jwt-key or --jwt")
+    raise CannotRun(
+        f"{found.url} refused the kit's token with {found.status}: it must be told of the issuer "
+        f"{wire.signer.issuer} and its key set"
+    )
 
 
 def choose(discovery: Exchange, ids: tuple[str, ...], own: tuple[Body, ...]) -> tuple[Service, ...]:
@@ -206,9 +228,8 @@ def choose(discovery: Exchange, ids: tuple[str, ...], own: tuple[Body, ...]) -> 
     for name in ids:
         if name not in known:
             raise CannotRun(f"--service {name}: there is no such service; {discovery.url} lists {', '.join(known)}")
-    return tuple(
-        Service(each["id"], each["hook"], each, _good(each, own)) for each in usable if not ids or each["id"] in ids
-    )
+    chosen = {(each["id"], each["hook"]): each for each in usable if not ids or each["id"] in ids}
+    return tuple(Service(name, hook, each, _good(each, own)) for (name, hook), each in chosen.items())
 
 
 def _name(value: Any) -> bool:

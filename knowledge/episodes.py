@@ -155,16 +155,17 @@ def read_medications(
     for entry in case.of_kind(Kind.MEDICATION):
         strength = case.vocabulary.strength(entry.codings, value_set)
         taken = _taken(entry, case.last_day(concept))
-        if strength is None or (taken is None and entry.date is not None) or case.vocabulary.is_local(entry.codings):
+        if strength is None or _is_later(entry, case.last_day(concept)) or case.vocabulary.is_local(entry.codings):
             continue
         label = _drug_label(case, entry, value_set)
         if reading.window is None or _is_active(entry):
             found.add(entry, label, strength)
             continue
-        if taken is None:
-            found.leave_open(entry, label, "without a date")
-            continue
         first = days_before(case.as_of, reading.window.days)
+        if taken is None:
+            if not _was_over(entry, first):
+                found.leave_open(entry, label, "without a date")
+            continue
         surely, possibly = taken.least_last >= first, taken.most_last >= first
         if surely:
             found.add(entry, label, strength)
@@ -182,6 +183,17 @@ class _Taken:
     most_last: date
     settled: bool
     """A length, an end or an active state says how long."""
+
+
+def _is_later(entry: Entry, last: date) -> bool:
+    """Whether everything that dates a drug lies after the last day looked at."""
+    begun = (entry.prescription.course.begin if entry.prescription else None) or entry.date
+    return begun is not None and begun.clipped(last) is None
+
+
+def _was_over(entry: Entry, first: date) -> bool:
+    """Whether a drug that is no longer taken was told of before ``first``, so that it had ended by then."""
+    return not _is_active(entry) and entry.recorded is not None and entry.recorded.latest < first
 
 
 def _is_active(entry: Entry) -> bool:
@@ -226,9 +238,11 @@ def read_steroid_courses(
     for entry in case.of_kind(Kind.MEDICATION):
         systemic = _systemic(case, entry, reading)
         taken = _taken(entry, case.last_day(concept))
-        if systemic is None or (taken is None and entry.date is not None):
+        if systemic is None or _is_later(entry, case.last_day(concept)):
             continue
         label = _drug_label(case, entry, reading.value_sets[0])
+        if taken is None and _was_over(entry, first):
+            continue
         if taken is None:
             found.leave_open(entry, label, "neither length nor date")
             continue
@@ -333,10 +347,12 @@ def _add_in_period(
     assert reading.latest is not None
     first, last = days_before(case.as_of, reading.earliest.days), days_before(case.as_of, reading.latest.days)
     label = _drug_label(case, entry, value_set)
-    if entry.date is None:
+    # The day a drug was told of is not the day it was begun.
+    dated = entry.start if entry.kind is Kind.MEDICATION else entry.date
+    if dated is None:
         found.leave_open(entry, label, "without a date")
         return
-    where = place(entry.date, first, last)
+    where = place(dated, first, last)
     if where is Within.INSIDE:
         found.add(entry, label, strength, how)
     elif where is Within.STRADDLES:

@@ -40,7 +40,8 @@ class Case:
 
     def _as_of(self, entry: Entry) -> Entry:
         """The entry as it stood on the as-of date: a Condition that had abated by then is past."""
-        abated = entry.kind is Kind.CONDITION and entry.end is not None and entry.end.earliest <= self.as_of
+        known = entry.end.clipped(max(self.as_of, self.today)) if entry.end is not None else None
+        abated = entry.kind is Kind.CONDITION and known is not None and known.latest <= self.as_of
         return replace(entry, past=True) if abated and not entry.past else entry
 
     @cached_property

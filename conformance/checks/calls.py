@@ -18,7 +18,6 @@ GROUP = Group("calls", "Calling a service")
 
 # Within about half a second (CDS Hooks 2.0.1, "Providing FHIR Resources to a CDS Service").
 QUICK = 0.5
-LARGE = 2_000_000
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _UNKNOWN = {"org.example.cds-conformance": {"note": "pass over what you do not know", "list": [1, 2.5, True]}}
 
@@ -207,8 +206,9 @@ def other_orders(session: Session) -> Iterator[Fault]:
 
 @GROUP.check("large-body")
 def large_body(session: Session) -> Iterator[Fault]:
-    """A request of two megabytes, as prefetched Bundles make it, is answered."""
-    yield from _taken(session, "a body of 2 MB", lambda service: bodies.padded(service.request, LARGE))
+    """A request of two megabytes, as prefetched Bundles make it, is answered (--large-body chooses another size)."""
+    name = f"a body of {session.large / 1e6:g} MB"
+    yield from _taken(session, name, lambda service: bodies.padded(service.request, session.large))
 
 
 @GROUP.check("charset")

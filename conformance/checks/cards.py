@@ -229,20 +229,15 @@ def link_app_context(session: Session) -> Iterator[Fault]:
             yield link.fault(shown(link.value["appContext"]), "appContext")
 
 
-def _extensions(session: Session) -> list[tuple[Node, Any]]:
-    """Every member named extension that stands outside of FHIR resources."""
-    found = []
-    nodes = [
-        Node(session.discovery, (), session.discovery.answer),
-        *(Node(e, (), e.answer) for e in session.answered()),
+def _extensions(session: Session) -> list[Node]:
+    """Every CDS Hooks extension: those of FHIR resources, and what an extension itself holds, are other matters."""
+    whole = [session.discovery, *session.answered()]
+    found = [
+        Node(exchange, place, value)
+        for exchange in whole
+        for place, value in walk(exchange.answer)
+        if place and place[-1] == "extension" and not {"resource", "prefetch", "extension"} & set(place[:-1])
     ]
-    for node in nodes:
-        inside: list[tuple[str | int, ...]] = []
-        for place, value in walk(node.value):
-            if isinstance(value, dict) and "resourceType" in value:
-                inside.append(place)
-            if place and place[-1] == "extension" and not any(place[: len(each)] == each for each in inside):
-                found.append((Node(node.exchange, place, value), value))
     if not found:
         raise Skip("no extension was seen")
     return found
@@ -251,16 +246,15 @@ def _extensions(session: Session) -> list[tuple[Node, Any]]:
 @GROUP.check("extension-form")
 def extension_form(session: Session) -> Iterator[Fault]:
     """An extension, outside of FHIR resources, is a JSON object."""
-    for node, value in _extensions(session):
-        if value and not isinstance(value, dict):
-            yield node.fault(shown(value))
+    for extension in _extensions(session):
+        if extension.value and not isinstance(extension.value, dict):
+            yield extension.fault(shown(extension.value))
 
 
 @GROUP.check("extension-names")
 def extension_names(session: Session) -> Iterator[Fault]:
     """The members of an extension have names that nobody else will choose, such as those of a reversed domain."""
-    for node, value in _extensions(session):
-        for name in value if isinstance(value, dict) else ():
-            # An extension inside another one need not repeat the name of its owner.
-            if "extension" not in node.path[:-1] and not _UNIQUE_NAME.search(name):
-                yield node.fault("the name alone", name)
+    for extension in _extensions(session):
+        for name in extension.value if isinstance(extension.value, dict) else ():
+            if not _UNIQUE_NAME.search(name):
+                yield extension.fault("the name alone", name)

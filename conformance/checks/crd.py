@@ -43,14 +43,17 @@ def topic(session: Session) -> Iterator[Fault]:
 
 @GROUP.check("system-actions-present")
 def system_actions_present(session: Session) -> Iterator[Fault]:
-    """Every answer to order-sign, order-dispatch or appointment-book has systemActions."""
+    """An answer to order-sign, order-dispatch or appointment-book that has cards has systemActions too.
+
+    The suite asks it of every answer, to requests that the tester chose because the service has something to say.
+    """
     found = [
         each
         for each in session.answered()
-        if isinstance(each.sent, dict) and each.sent.get("hook") in _WITH_SYSTEM_ACTIONS
+        if isinstance(each.sent, dict) and each.sent.get("hook") in _WITH_SYSTEM_ACTIONS and each.answer["cards"]
     ]
     if not found:
-        raise Skip(f"no answer to {', '.join(_WITH_SYSTEM_ACTIONS)} was seen")
+        raise Skip(f"no answer with cards to {', '.join(_WITH_SYSTEM_ACTIONS)} was seen")
     for each in found:
         if each.answer.get("systemActions") is None:
             yield each.fault("$.systemActions", "missing")
@@ -64,8 +67,8 @@ def suggestion_actions(session: Session) -> Iterator[Fault]:
             yield suggestion.fault("missing", "actions")
 
 
-def _link_types(card: Node) -> set[object]:
-    return {link.value.get("type") for link in card.objects("links")}
+def _link_types(card: Node) -> set[str]:
+    return {str(link.value.get("type")) for link in card.objects("links")}
 
 
 @GROUP.check("external-reference-card")
@@ -93,11 +96,14 @@ def _alternatives(session: Session) -> list[Node]:
 
 
 def _kind(action: Node) -> str:
-    return (reference(action) or str((action.value.get("resource") or {}).get("resourceType"))).partition("/")[0]
+    """The type of what an action writes or removes; empty where it does not say."""
+    resource = action.value.get("resource")
+    written = str(resource.get("resourceType")) if isinstance(resource, dict) else ""
+    return (reference(action) or written).partition("/")[0]
 
 
 def _proposes(suggestion: Node) -> bool:
-    types = {action.value.get("type") for action in suggestion.objects("actions") if _kind(action) in _ORDERS}
+    types = {str(action.value.get("type")) for action in suggestion.objects("actions") if _kind(action) in _ORDERS}
     return "update" in types or {"create", "delete"} <= types
 
 

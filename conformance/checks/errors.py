@@ -66,7 +66,9 @@ def operation_outcome_form(session: Session) -> Iterator[Fault]:
 def no_trace(session: Session) -> Iterator[Fault]:
     """No error answer shows a stack trace."""
     for each in _errors(session):
-        if trace := _TRACES.search(each.text):
+        # In JSON the lines of a trace stand in one string.
+        text = each.text.replace("\\n", "\n").replace("\\t", "\t")
+        if trace := _TRACES.search(text):
             yield each.fault("body", shown(trace[0].strip()[:_SHOWN_TRACE]))
 
 

@@ -9,6 +9,7 @@ from conformance.check import Fault, Group, Omit, Skip
 from conformance.checks.cards import lacking
 from conformance.checks.suggestions import delete_faults, reference, resource_faults, type_faults
 from conformance.exchange import shown
+from conformance.paths import objects
 from conformance.session import Session
 
 GROUP = Group("system-actions", "System actions")
@@ -62,14 +63,13 @@ def pama_rating(session: Session) -> Iterator[Fault]:
         (action, number, extension)
         for action in session.system_actions()
         if isinstance(action.value.get("resource"), dict)
-        for number, extension in enumerate(action.value["resource"].get("extension") or [])
-        if isinstance(extension, dict) and extension.get("url") == PAMA
+        for number, extension in enumerate(objects(action.value["resource"].get("extension")))
+        if extension.get("url") == PAMA
     ]
     if not found:
         raise Skip("no system action carries a PAMA rating")
     for action, number, extension in found:
         concept = extension.get("valueCodeableConcept")
-        codings = concept.get("coding") if isinstance(concept, dict) else None
-        codes = [each.get("code") for each in codings or [] if isinstance(each, dict)]
+        codes = [each.get("code") for each in objects(concept.get("coding"))] if isinstance(concept, dict) else []
         if not any(code in PAMA_CODES for code in codes):
             yield action.fault(shown(codes), "resource", "extension", number, "valueCodeableConcept")

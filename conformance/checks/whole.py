@@ -30,7 +30,7 @@ def deviations(message: str, value: Any, version: Any) -> Iterator[tuple[str, st
 
 
 def _in_words(error: ValidationError) -> str:
-    if error.validator is None:
+    if error.validator == "not":
         return "must not be there"
     asked = error.validator_value if error.validator in ("type", "enum", "pattern", "format", "const") else ""
     return f"{shown(error.instance)} does not meet {error.validator}{f' {shown(asked)}' if asked else ''}"

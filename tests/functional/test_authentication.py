@@ -302,6 +302,14 @@ def test_discovery_and_health_are_open(secured: Callable[..., FlaskClient], path
     assert secured().get(path).status_code == 200
 
 
+def test_asking_for_the_methods_of_an_endpoint_needs_no_token(secured: Callable[..., FlaskClient]) -> None:
+    """OPTIONS is answered without a token, as a preflight or not: browsers send none with it."""
+    client = secured(open_discovery=False)
+    for path in (SELECT, FEEDBACK, "/cds-services"):
+        assert client.options(path).status_code == 200
+        assert client.options(path, headers={"Access-Control-Request-Method": "POST"}).status_code == 204
+
+
 def test_discovery_can_be_closed(secured: Callable[..., FlaskClient]) -> None:
     """With CDS_OPEN_DISCOVERY=off discovery needs a token for its own address."""
     client = secured(open_discovery=False)

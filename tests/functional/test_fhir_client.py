@@ -488,6 +488,7 @@ SERVERS = [
     Server("https://evil.example/https://ehr.example.org/fhir"),
     Server("https://ehr.example.org@evil.example/fhir"),
     Server("https://evil.example\\@ehr.example.org/fhir"),
+    Server("https://user:password@ehr.example.org/fhir"),
     Server("https://ehr.example.org\r\n/fhir"),
     Server("https://ehr.еxample.org/fhir"),
     Server("ftp://ehr.example.org/fhir"),
@@ -671,6 +672,28 @@ def test_a_name_that_resolves_slowly_does_not_hold_the_call() -> None:
     _OVER.set()
     assert isinstance(done, FetchFailed)
     assert done.why is Why.LATE
+    fetcher.close()
+
+
+def test_an_answer_that_is_too_long_leaves_its_room_to_the_others() -> None:
+    """What was read of an answer that is given up does not count against the other answers of the call."""
+    size, fetcher = Budget(150_000), Fetcher()
+    with serving(lambda it: send(it, b" " * (200_000 if "long" in it.path else 100_000))) as server:
+        with pytest.raises(FetchFailed) as failed:
+            fetcher.get(read_address(f"{server.url}/long"), {}, Deadline(5), size)
+        assert failed.value.why is Why.TOO_LONG
+        assert len(fetcher.get(read_address(server.url), {}, Deadline(5), size).body) == 100_000
+        with pytest.raises(FetchFailed):
+            fetcher.get(read_address(server.url), {}, Deadline(5), size)
+    fetcher.close()
+
+
+def test_a_deadline_that_has_passed_fails_what_is_not_done() -> None:
+    """Tasks that a busy machine starts too late have failed, and nothing else breaks."""
+    fetcher, over = Fetcher(), threading.Event()
+    late = fetcher.together({number: lambda: over.wait(5) for number in range(3)}, Deadline(0))
+    over.set()
+    assert all(isinstance(each, FetchFailed) for each in late.values())
     fetcher.close()
 
 
