@@ -3,36 +3,26 @@
 from __future__ import annotations
 
 import gc
-import os
-import shutil
-import tempfile
 from typing import Any
 
 from gunicorn.app.base import BaseApplication
 
 from cds_service import create_app, metrics
+from cds_service.figures import Folder
 from cds_service.logs import Logger
 from cds_service.settings import Settings
 from cds_service.worker import Worker, cut_short
-
-_METRICS = "PROMETHEUS_MULTIPROC_DIR"
-
-
-def _memory() -> str | None:
-    """A directory in memory, where there is one: the figures are mapped files, and a full disk would end who writes."""
-    return "/dev/shm" if os.access("/dev/shm", os.W_OK | os.X_OK) else None
 
 
 class Server(BaseApplication):  # type: ignore[misc]
     """The service under Gunicorn; raises KnowledgeError or StoreError before anything listens."""
 
     def __init__(self, host: str, port: int, workers: int, settings: Settings) -> None:
-        # Where the workers gather their figures; it has to be named before the first of them is made.
-        self._figures = os.environ[_METRICS] = tempfile.mkdtemp(prefix="cds-service-", dir=_memory())
+        self._figures = Folder.make()
         try:
             self._application = create_app(settings)
         except Exception:
-            self._forget_figures()
+            self._figures.remove()
             raise
         self._recorder = self._application.extensions["recorder"]
         self.longest_body = settings.max_body
@@ -59,7 +49,7 @@ class Server(BaseApplication):  # type: ignore[misc]
             "post_worker_init": lambda worker: self._recorder.start(),
             "worker_exit": lambda server, worker: self._recorder.close(),
             "child_exit": lambda server, worker: metrics.worker_ended(worker.pid),
-            "on_exit": lambda server: self._forget_figures(),
+            "on_exit": lambda server: self._figures.remove(),
         }
         super().__init__()
 
@@ -72,7 +62,3 @@ class Server(BaseApplication):  # type: ignore[misc]
         gc.collect()
         gc.freeze()
         return self._application
-
-    def _forget_figures(self) -> None:
-        os.environ.pop(_METRICS, None)
-        shutil.rmtree(self._figures, ignore_errors=True)

@@ -70,7 +70,8 @@ class Served:
         return code
 
     def kill(self) -> None:
-        """The whole service, at once."""
+        """The whole service, at once: it is halted first, so that it starts no worker in the meantime."""
+        self.process.send_signal(signal.SIGSTOP)
         for worker in self.worker_ids():
             kill(worker)
         self.process.kill()

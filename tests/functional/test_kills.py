@@ -69,7 +69,7 @@ class Writer:
 
 def _kill(service: Served, turn: int, dice: random.Random, postgres: Postgres | None) -> None:
     """A worker; now and then the whole service, or the database server under it."""
-    if turn == 13 or (turn == 6 and postgres is None):
+    if turn == 13:
         service.kill()
         service.start()
     elif postgres is not None and turn in (6, 16):

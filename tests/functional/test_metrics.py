@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from flask import Flask
 from prometheus_client.parser import text_string_to_metric_families
 
 from cds_service import metrics
+from cds_service.figures import Folder
 from cds_service.operators import Access
 from cds_service.request_log import FIELDS
 from tests import operating
@@ -174,6 +176,20 @@ def test_the_figures_are_right_across_workers_and_their_deaths(tmp_path: Path) -
     assert len(totals) == 1
     assert 58 <= totals.pop() <= 60
     assert not Path(folder).exists()
+
+
+def test_what_a_killed_service_left_is_cleared_at_the_next_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The figures of a service that was killed go when another starts; those of one that runs stay."""
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", "what stood there before")
+    running, killed = Folder.make(), Folder.make()
+    os.close(killed._lock)  # as the end of its last process does
+    started = Folder.make()
+    assert not killed.path.exists()
+    assert running.path.is_dir()
+    assert os.environ["PROMETHEUS_MULTIPROC_DIR"] == str(started.path)
+    for folder in (running, started):
+        folder.remove()
+        assert not folder.path.exists()
 
 
 def _figures(service: Served) -> str:
