@@ -77,17 +77,6 @@ def order_only() -> bytes:
     return _written(request)
 
 
-def feedback(card: str) -> bytes:
-    """One item of feedback on a card."""
-    item = {
-        "card": card,
-        "outcome": "overridden",
-        "overrideReason": {"reason": {"system": "https://example.org/reasons", "code": "other"}},
-        "outcomeTimestamp": "2026-03-02T10:00:00Z",
-    }
-    return _written({"feedback": [item]})
-
-
 def _written(body: Json) -> bytes:
     return json.dumps(body).encode()
 

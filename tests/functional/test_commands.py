@@ -212,7 +212,7 @@ def test_the_readme_and_ci_run_the_same_test_command() -> None:
 def test_the_demo_stays_for_the_browser_until_it_is_interrupted() -> None:
     """`cds-service demo --stay` shows the card, serves the pages at the address it prints, and ends with Ctrl-C."""
     command = [sys.executable, "-u", "-m", "cds_service", "demo", "--stay"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=_environment(), start_new_session=True) as demo:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as demo:
         assert demo.stdout is not None
         lines = iter(demo.stdout.readline, "")
         address = next(line for line in lines if "in a browser" in line).split()[4]
