@@ -77,7 +77,8 @@ class Peer:
     keys: tuple[Key, ...] = ()
     jku: str = ""
     forgive: Callable[[Call, str], bool] = lambda call, reason: False
-    trusts_any_jku: bool = False
+    fetches: Callable[[str], bool] = lambda jku: False
+    """Whether it takes its keys from the address that a token names."""
     base: str = BASE
     _seen: set[str] = field(default_factory=set)
 
@@ -134,7 +135,7 @@ class Peer:
         if header["alg"] not in ("ES384", "RS384"):
             return f"algorithm-{header['alg']}"
         known = {key.kid: key.private.public_key() for key in self.keys}
-        if self.trusts_any_jku and header.get("jku") != self.jku:
+        if self.fetches(str(header.get("jku"))):
             known.update({key["kid"]: jwt.PyJWK(key).key for key in httpx.get(header["jku"], timeout=5).json()["keys"]})
         elif header.get("jku") != self.jku:
             return "jku"

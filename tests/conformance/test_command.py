@@ -185,6 +185,21 @@ def test_keys_of_the_testers_sign_the_calls(
     assert "  pass  tokens.rs384" in text
 
 
+def test_new_keys_are_served_to_a_service_that_fetches_them(
+    keys: tuple[Key, Key], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With --jwt the kit makes its keys and serves them at the port it names, where the service can get them."""
+    port = _free_port()
+    peer = Peer(keys=keys[:1], fetches=lambda jku: jku == f"http://127.0.0.1:{port}/jwks.json")
+    with serving(peer) as base:
+        peer.base = base
+        assert main([base, "--jwt", "--jwt-issuer", ISSUER, "--jwt-port", str(port), *SMALL]) == 0
+    text = capsys.readouterr().out
+    assert "  pass  tokens.es384" in text
+    assert "  pass  tokens.rs384" in text
+    assert "  pass  tokens.foreign-jku" in text
+
+
 def test_a_port_that_is_taken_keeps_the_kit_from_running(good: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Where the key set cannot be served, the run says so instead of sending tokens that nobody can verify."""
     port = good.rpartition(":")[2]
@@ -454,6 +469,13 @@ def test_the_coverage_command_tells_and_renews_a_stale_table(
     assert text.startswith("Before\n")
     assert text.endswith("After\n")
     assert "outdated table" not in text
+
+
+def test_the_readme_names_every_option() -> None:
+    """An option that the command takes is told in the kit's README."""
+    told = command.README.read_text(encoding="utf-8")
+    options = {option for action in command._parser()._actions for option in action.option_strings}
+    assert {option for option in options if f"`{option}" not in told} == {"-h", "--help"}
 
 
 def test_the_arguments_are_those_of_the_command_line(

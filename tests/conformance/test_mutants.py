@@ -8,7 +8,8 @@ from conformance import profiles
 from conformance.check import Outcome
 from conformance.checks import all_checks
 from tests.conformance.conftest import Judge, StoppedClock, failed
-from tests.conformance.mutants import MUTANTS, Mutant
+from tests.conformance.mutants import MUTANTS
+from tests.conformance.mutations import Mutant
 from tests.conformance.peer import BASE, Answer, Call, Peer
 
 
@@ -38,9 +39,11 @@ def test_a_broken_service_fails_its_own_check_and_no_other(mutant: Mutant, judge
         if call.service and answer.status == 200:
             clock.time += mutant.slow
 
-    peer = Peer(change, trusts_any_jku=mutant.trusts_any_jku)
+    peer = Peer(change)
     if mutant.forgive:
         peer.forgive = mutant.forgive
+    if mutant.fetches:
+        peer.fetches = mutant.fetches
     # One of the two services is enough to see a fault, but for what is asked of order-sign, or of both together.
     services = () if mutant.expect.startswith("crd.") or mutant.expect == "cards.uuid-unique" else ("peer-select",)
     options = {"clock": clock, "url": mutant.base or BASE, "services": services}
