@@ -64,7 +64,9 @@ class Recorder:
         with self._changed:
             if len(self._waiting) < self._capacity:
                 self._waiting.append(record)
-                self._changed.notify_all()
+                # The thread waits for the first of them, then for a batch; waking it for each costs more than writing.
+                if len(self._waiting) in (1, _BATCH):
+                    self._changed.notify_all()
             else:
                 self._drop(1, "the queue is full")
             metrics.records_waiting(len(self._waiting))
