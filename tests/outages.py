@@ -50,7 +50,7 @@ class Served:
                 stderr=log,
             )
 
-    def wait(self, patience: float = 30) -> Self:
+    def wait(self, patience: float = 90) -> Self:
         """Until it answers."""
         deadline = time.monotonic() + patience
         while True:

@@ -67,6 +67,13 @@ class Writer:
         return status == 200
 
 
+def _until(true: Callable[[], bool], patience: float = 30) -> None:
+    deadline = time.monotonic() + patience
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 def _kill(service: Served, turn: int, dice: random.Random, postgres: Postgres | None) -> None:
     """A worker; now and then the whole service, or the database server under it."""
     if turn == 13:
@@ -76,9 +83,14 @@ def _kill(service: Served, turn: int, dice: random.Random, postgres: Postgres | 
         postgres.stop()
         postgres.start()
     else:
-        deadline = time.monotonic() + 20
-        while not (workers := service.worker_ids()) and time.monotonic() < deadline:
-            time.sleep(0.05)
+        workers: list[int] = []
+
+        def begun() -> bool:
+            workers[:] = service.worker_ids()
+            return bool(workers) or service.process.poll() is not None
+
+        _until(begun, 90)
+        assert service.process.poll() is None, service.read_log()
         kill(dice.choice(workers))
 
 
@@ -144,13 +156,6 @@ def test_a_stop_finishes_what_runs_and_writes_what_waits(tmp_path: Path) -> None
     assert answer.startswith(b"HTTP/1.1 200 ")
     assert b'"indicator":"warning"' in answer or b'"indicator":"info"' in answer
     assert _count(f"sqlite:///{tmp_path / 'store.sqlite3'}", CARD) == 6
-
-
-def _until(true: Callable[[], bool], patience: float = 20) -> None:
-    deadline = time.monotonic() + patience
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def test_two_services_on_one_postgresql_agree(tmp_path: Path, postgres: Postgres) -> None:
