@@ -26,6 +26,11 @@ class Loopback:
     asked: list[Asked] = field(default_factory=list)
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Clients that break off are what these servers are for."""
+
+
 Answer = Callable[[BaseHTTPRequestHandler], None]
 
 
@@ -47,7 +52,7 @@ def serving(answer: Answer, tls: ssl.SSLContext | None = None) -> Iterator[Loopb
         def log_message(self, format: str, *args: object) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    with _Server(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True
         if tls is not None:
             server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)

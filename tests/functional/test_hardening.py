@@ -6,6 +6,7 @@ import gzip
 import json
 import logging
 import select
+import signal
 import socket
 import threading
 import time
@@ -148,6 +149,19 @@ def test_an_attack_is_refused(served: Served, attack: Attack) -> None:
     assert served.exchange(_post()).startswith(b"HTTP/1.1 200 OK")
 
 
+def test_a_body_that_was_not_read_is_not_the_next_request(served: Served) -> None:
+    """After a body that is too long the connection is closed: what stands in it is answered by nobody."""
+    smuggled = _get("/health/live")
+    for sent in (
+        _post("Content-Length: 50000000", body=smuggled, length=False),
+        _in_chunks(b"2faf080\r\n" + smuggled),
+    ):
+        answer = served.exchange(sent.replace(b"Connection: close\r\n", b"", 1))
+        assert answer.startswith(b"HTTP/1.1 413")
+        assert b"\r\nconnection: close\r\n" in answer.lower()
+        assert answer.count(b"HTTP/1.1") == 1
+
+
 @dataclass(frozen=True)
 class Odd:
     """Bytes that are unusual, and good."""
@@ -250,9 +264,6 @@ def test_who_is_too_slow_is_told_and_closed(tmp_path: Path) -> None:
         assert [answer[:28] for answer in told] == [b"HTTP/1.1 408 Request Timeout"] * 3
         assert nothing == b""
         assert it.exchange(_post()).startswith(b"HTTP/1.1 200 OK")
-        # A stopping worker does not wait for who has said nothing.
-        with socket.create_connection(("127.0.0.1", it.port)):
-            assert it.stop() == 0
 
 
 def test_too_many_at_once_push_out_the_oldest_and_the_largest(tmp_path: Path) -> None:
@@ -274,6 +285,17 @@ def test_too_many_at_once_push_out_the_oldest_and_the_largest(tmp_path: Path) ->
         assert refused[0].recv(20).startswith(b"HTTP/1.1 503")
         assert len(select.select(large, [], [], 0)[0]) < 30
         assert it.exchange(_post()).startswith(b"HTTP/1.1 200 OK")
+
+
+def test_a_stopping_service_waits_for_nobody_who_has_said_nothing(tmp_path: Path) -> None:
+    """Connections without a byte do not hold up a stop, however long they might stay otherwise."""
+    before = "import cds_service.worker as worker\nworker.HEAD_SECONDS = 1000"
+    with service(tmp_path, before=before) as it, ExitStack() as stack:
+        for _ in range(8):
+            stack.enter_context(socket.create_connection(("127.0.0.1", it.port)))
+        assert it.exchange(_post()).startswith(b"HTTP/1.1 200 OK")
+        it.process.send_signal(signal.SIGTERM)
+        assert it.process.wait(timeout=20) == 0
 
 
 @pytest.mark.parametrize("size", [1, 7, 100_000])
