@@ -289,8 +289,10 @@ def test_a_key_that_cannot_be_fetched_is_not_delivered(
     ask: Callable[..., Outcome], chart: Json, broken: Broken
 ) -> None:
     """Each way to fail leaves its key unknown with its reason, in the log and on the card, and the others read."""
+    # Where the deadline is short, a busy machine must not make the other keys late.
+    prefetch = {key: value for key, value in chart.items() if key != "medications" and broken.deadline < 5}
     with serving(_chart(chart, medications=broken.reply)) as server:
-        outcome = ask(f"{server.url}/fhir", fhir_deadline=broken.deadline, max_body=500_000)
+        outcome = ask(f"{server.url}/fhir", prefetch, fhir_deadline=broken.deadline, max_body=500_000)
         _OVER.set()
     why = {key: why for key, _, why in (each.partition(": ") for each in outcome.passed_over)}
     assert broken.why in why["medications"]
@@ -465,8 +467,9 @@ def test_what_came_before_the_deadline_counts(ask: Callable[..., Outcome], chart
         flagged["link"] = [{"relation": "next", "url": "Condition?page=1"}]
         send(it, json.dumps(flagged).encode())
 
+    prefetch = {key: value for key, value in chart.items() if key != "conditions"}
     with serving(_chart(chart, conditions=conditions)) as server:
-        outcome = ask(f"{server.url}/fhir", fhir_deadline=1.2)
+        outcome = ask(f"{server.url}/fhir", prefetch, fhir_deadline=1.2)
         _OVER.set()
     assert outcome.cards == []
     assert "did not answer in time" in outcome.passed_over[0]
