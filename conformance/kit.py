@@ -217,5 +217,7 @@ def _notes(options: Options, session: Session) -> Iterator[str]:
     for body in options.requests:
         if body.value.get("hook") not in hooks:
             yield f"{body.name}: no tested service answers its hook, {body.value.get('hook')}; it was not sent"
-        for place, why in deviations("request", body.value, options.version):
-            yield f"{body.name}: {place}: {why}; this request is not what the standard describes"
+        odd = list(dict.fromkeys(deviations("request", body.value, options.version)))
+        if odd:
+            more = f", and {len(odd) - 1} more" if len(odd) > 1 else ""
+            yield f"{body.name}: not what the standard describes at {': '.join(odd[0])}{more}"
