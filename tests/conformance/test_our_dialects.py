@@ -73,5 +73,5 @@ def test_our_secured_service_meets_the_rules_of_tokens(
     app = make_app(auth=Auth.REQUIRED, clients_file=clients, public_url=read_address(BASE))
     report = judge(app, trust=Trust(keys, ISSUER, None))
     assert failed(report) == set()
-    told = {each.check: each.outcome for each in report.results if each.check.startswith("jwt.")}
+    told = {each.check: each.outcome for each in report.results if each.check.startswith("tokens.")}
     assert Outcome.PASS in told.values()
