@@ -161,7 +161,16 @@ def _replace_study(
         holding, may_hold = deciding_variants(topic, appraisal.matches)
         return Rated(best(topic, procedure.id, holding or may_hold))
 
-    return _update("alternative-study", label, {**order, "code": code}, topic, proposed, shape)
+    return _update("alternative-study", label, {**_unbilled(order), "code": code}, topic, proposed, shape)
+
+
+def _unbilled(order: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The order without billing options, which name the study that is replaced."""
+    extensions = order.get("extension")
+    if not isinstance(extensions, list):
+        return order
+    kept = [each for each in extensions if not (isinstance(each, dict) and "billing-options" in str(each.get("url")))]
+    return {**order, "extension": kept} if len(kept) < len(extensions) else order
 
 
 def _update(
@@ -259,7 +268,9 @@ def _record(
         "display": concept.record.display,
     }
     reasons = order.get("reasonCode")
-    earlier = list(reasons) if isinstance(reasons, list) else []
+    if reasons is not None and not isinstance(reasons, list):
+        return None  # another reason beside it would put it out
+    earlier = reasons or []
     changed = {**order, "reasonCode": [*earlier, {"coding": [coding], "text": concept.record.display}]}
 
     def proposed() -> Verdict:

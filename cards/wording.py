@@ -234,7 +234,9 @@ def _order_paragraph(appraisal: Appraisal, *, one_of_several: bool) -> str:
     quoted = escaped(order.text)
     parts = []
     if one_of_several:
-        parts.append(f"**Order:** {quoted} ({escaped(order.reference)})" if quoted else f"**Order:** {order.reference}")
+        parts.append(
+            f"**Order:** {quoted} ({escaped(order.reference)})" if quoted else f"**Order:** {escaped(order.reference)}"
+        )
     if order.read_from_text:
         parts.append(
             f"**The study was read from the order's text** ({quoted}): it has no code that this service knows. Please "

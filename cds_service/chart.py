@@ -29,6 +29,7 @@ from cds_service.fhir_elements import (
     course_of,
     days_of,
     end_of,
+    has_malformed_coding,
     items,
     parse,
     reference_of,
@@ -38,7 +39,7 @@ from cds_service.fhir_elements import (
     text_of,
     word,
 )
-from cds_service.prefetch import KEY_OF_TYPE, OLDER_TYPES, Delivered, Delivery, relative
+from cds_service.prefetch import BESIDE, KEY_OF_TYPE, OLDER_TYPES, Delivered, Delivery, relative
 from knowledge.dates import DateSpan
 from knowledge.findings import (
     Certainty,
@@ -205,6 +206,7 @@ def _listed_only(gap: Gap) -> Gap:
 
 
 UNCODED = "no code of a known system"
+MALFORMED = "a code that cannot be read"
 
 
 class ChartReader:
@@ -226,6 +228,9 @@ class ChartReader:
         for number, resource in enumerate(part.resources):
             kind = word(resource, "resourceType")
             if self._says_nothing(resource, kind):
+                continue
+            if kind not in KEY_OF_TYPE and kind not in OLDER_TYPES and kind not in BESIDE:
+                gaps.append(Gap(f"{part.key.value}[{number}]", "a resource of a type that is not known", part.key))
                 continue
             reference = reference_of(resource, f"{part.key.value}[{number}]")
             if kind in OLDER_TYPES:
@@ -249,6 +254,8 @@ class ChartReader:
         if not isinstance(subject, dict) or subject.get("reference") != self.own_reference:
             return False
         codings = self.codings(resource.get("code"))
+        if len(resource["code"]["coding"] if codings else ()) != len(codings):
+            return False  # one of them is not read, or stands twice: it is looked at more closely
         # A refuted category denies what lies below it, although no list holds the category itself.
         return (
             bool(codings)
@@ -283,8 +290,10 @@ class ChartReader:
 
     def _is_about_the_patient(self, subject: object) -> bool:
         """Whether a subject is the patient of the call; a missing subject is, for the client searched by patient."""
-        if not isinstance(subject, dict) or "reference" not in subject:
+        if subject is None or (isinstance(subject, dict) and "reference" not in subject):
             return True
+        if not isinstance(subject, dict):
+            return False
         return self.names_the_patient(subject["reference"])
 
     def names_the_patient(self, reference: object) -> bool:
@@ -325,9 +334,12 @@ class ChartReader:
         if resource.get("modifierExtension") or (isinstance(concept, dict) and concept.get("modifierExtension")):
             raise Unreadable("a modifier extension changes its meaning")
         codings = self.codings(concept)
+        known = self.vocabulary.knows(codings)
+        if not known and has_malformed_coding(concept):
+            raise Unreadable(MALFORMED)
         if not codings:
             raise Unreadable(UNCODED, uncoded=True)
-        return codings if self.keep_all or self.vocabulary.knows(codings) else None
+        return codings if self.keep_all or known else None
 
     # -- resources -------------------------------------------------------------------------------
 

@@ -208,7 +208,12 @@ _READ_AS_REASON = ("Condition", "Observation", "Procedure")
 def _reasons(reader: ChartReader, resource: Json) -> tuple[list[Entry], list[str]]:
     """The reasons of an order, and the places of those that could not be read."""
     reasons: list[Entry] = []
-    unread: list[str] = []
+    # What stands where a list is due says something that cannot be read.
+    unread = [
+        f"order.{name}"
+        for name in ("reasonCode", "reasonReference", "supportingInfo")
+        if resource.get(name) is not None and not isinstance(resource[name], list)
+    ]
     for number, concept in enumerate(items(resource.get("reasonCode"))):
         place = f"order.reasonCode[{number}]"
         codings = reader.codings(concept)

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from knowledge.dates import DateSpan
 from knowledge.findings import Course
+from knowledge.vocabulary import is_known_system, read_coding
 
 Json = dict[str, Any]
 
@@ -128,12 +129,45 @@ def status_code(resource: Json, name: str) -> str | None:
         return None
     if isinstance(status, str):
         return status.strip().lower()
-    codes = [
-        each["code"].strip().lower()
+    codings = [
+        each
         for each in items(status.get("coding") if isinstance(status, dict) else None)
         if isinstance(each, dict) and isinstance(each.get("code"), str)
     ]
-    return codes[0] if codes else ""
+    # A site's own status beside HL7's says nothing; two of HL7's that differ cannot be read.
+    standard = [each for each in codings if "terminology.hl7.org" in str(each.get("system"))]
+    codes = {each["code"].strip().lower() for each in standard or codings}
+    return codes.pop() if len(codes) == 1 else ""
+
+
+def has_malformed_coding(concept: Any) -> bool:
+    """Whether a CodeableConcept holds a coding that could be any: of no shape, or no code of its known system.
+
+    A pseudo-code in letters before digits (IMO0002 under ICD-10-CM) is known to stand for nothing.
+    """
+    if concept is not None and not isinstance(concept, dict):
+        return True
+    found = concept.get("coding") if concept is not None else None
+    if found is not None and not isinstance(found, list):
+        return True
+    return any(_is_malformed(coding) for coding in found or [] if coding not in (None, {}))
+
+
+def _is_malformed(coding: Any) -> bool:
+    if not isinstance(coding, dict):
+        return True
+    system, code = coding.get("system"), coding.get("code")
+    # Without a system it is a local code, which is passed over beside others and a gap alone.
+    if code is None or system is None:
+        return False
+    if not isinstance(system, str):
+        return True
+    if not is_known_system(system):
+        return False
+    return not isinstance(code, str) or (read_coding(system, code) is None and not _PSEUDO.fullmatch(code.strip()))
+
+
+_PSEUDO = re.compile(r"[A-Za-z]{2,}\d+")
 
 
 def word(value: Json, name: str) -> str:

@@ -30,7 +30,16 @@ OLDER_TYPES = {
 }
 # What may hold entries that nobody looked into.
 _CONTAINERS = ("Bundle", "Parameters", "Binary")
-_FAILURES = ("error", "fatal")
+_HARMLESS = ("warning", "information", "success")
+# Types that stand beside what is asked for, included or as a client pleases, and say nothing of a patient's state.
+_BESIDE = (
+    "AllergyIntolerance Appointment CarePlan CareTeam Communication Coverage Device DeviceRequest "
+    "DeviceUseStatement DocumentReference Encounter EpisodeOfCare FamilyMemberHistory Flag Goal Group "
+    "HealthcareService ImagingStudy Immunization Location Media Medication MedicationAdministration "
+    "MedicationDispense NutritionOrder Organization Practitioner PractitionerRole Provenance "
+    "QuestionnaireResponse RelatedPerson RiskAssessment Specimen Substance Task VisionPrescription"
+)
+BESIDE = frozenset(_BESIDE.split())
 _LONGEST_REFERENCE = 2_000
 
 
@@ -244,7 +253,13 @@ def next_page(bundle: Json) -> object:
 
 
 def _failed(outcome: Json) -> bool:
-    return any(word(issue, "severity") in _FAILURES for issue in _objects(outcome.get("issue")))
+    """Whether it may tell of a failure: only issues that say they are harmless are."""
+    issues = outcome.get("issue")
+    return not (
+        isinstance(issues, list)
+        and issues
+        and all(isinstance(each, dict) and word(each, "severity").lower() in _HARMLESS for each in issues)
+    )
 
 
 def _objects(value: Any) -> Iterator[Json]:

@@ -96,7 +96,7 @@ class Appraisal:
 def appraise_order(knowledge: Knowledge, chart: Chart, order: OrderedProcedure, today: date) -> Appraisal:
     """Judge one order against one chart; ``today`` is the day of the call and dates orders without a date."""
     authored = order.authored
-    as_of = authored.earliest if authored is not None and authored.is_day else today
+    as_of = min(authored.earliest, today) if authored is not None and authored.is_day else today
     reading = recognise(chart, order, as_of, today, knowledge.topic, knowledge.vocabulary, knowledge.orders)
     closed = _closed(knowledge.topic, order, reading)
     matches = () if closed else match_variants(knowledge.topic, reading.findings)

@@ -77,6 +77,11 @@ def _read_coding(system: str, code: str) -> Coding | None:
     return Coding(canonical, code) if _SHAPE[canonical].fullmatch(code) else None
 
 
+def is_known_system(system: str) -> bool:
+    """Whether codes of this system are read, under any of its names."""
+    return system.rstrip("/") in _CANONICAL
+
+
 def is_sequela(coding: Coding) -> bool:
     """An ICD-10-CM code whose seventh character says sequela: the injury itself is over."""
     return coding.system == ICD_10_CM and len(coding.code) == _SEQUELA_LENGTH and coding.code.endswith("S")

@@ -125,7 +125,7 @@ def test_a_bad_date_is_dropped_and_the_entry_is_kept(knowledge: Knowledge, chang
         ({"code": "leave out"}, "no code of a known system"),
         ({"code": {"text": "prostate cancer"}}, "no code of a known system"),
         ({"code": {"coding": [{"code": "C61"}]}}, "no code of a known system"),
-        ({"code": {"coding": {"system": "x", "code": "y"}}}, "no code of a known system"),
+        ({"code": {"coding": {"system": "x", "code": "y"}}}, "a code that cannot be read"),
         (
             {"code": {"coding": [{"system": "http://hl7.org/fhir/sid/icd-9-cm", "code": "185"}]}},
             "no code of a known system",
