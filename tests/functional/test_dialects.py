@@ -392,7 +392,7 @@ def test_18_intent_and_status_of_an_order(client: FlaskClient, changes: Json, ve
 def _several(number: int) -> Json:
     request = _request()
     entries = request["context"]["draftOrders"]["entry"]
-    entries += [{"resource": {**_order(request), "id": f"more-{each}"}} for each in range(number - 1)]
+    entries += [{"resource": {**copy.deepcopy(_order(request)), "id": f"more-{each}"}} for each in range(number - 1)]
     request["context"]["selections"] = []
     return request
 
@@ -407,12 +407,12 @@ def test_19_several_orders_get_a_card_each_that_names_its_order(client: FlaskCli
 def test_19_a_client_caps_the_number_of_cards(client: FlaskClient) -> None:
     """Of several cards the most urgent are kept, up to max-cards."""
     request = _several(3)
-    request["context"]["draftOrders"]["entry"][2]["resource"]["reasonCode"].append(concept("SNOMED 192970008"))
-    _order(request)["code"] = concept("CPT 72100")
-    request["context"]["draftOrders"]["entry"][2]["resource"]["code"] = concept("CPT 72100")
+    last = request["context"]["draftOrders"]["entry"][2]["resource"]
+    last["reasonCode"].append(concept("SNOMED 192970008"))
+    last["code"] = concept("CPT 72100")
+    assert [card["indicator"] for card in _answer(client, request)["cards"]] == ["warning", "warning", "critical"]
     request["extension"] = {"davinci-crd.configuration": {"max-cards": 1}}
-    (card,) = _answer(client, request)["cards"]
-    assert card["indicator"] == "critical"
+    assert [card["indicator"] for card in _answer(client, request)["cards"]] == ["critical"]
 
 
 @pytest.mark.parametrize(

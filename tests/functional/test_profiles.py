@@ -12,6 +12,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from cards.profiles import Profile
+from cds_service.addresses import read_address
 from tests.cases_as_fhir import concept, request_for
 
 Json = dict[str, Any]
@@ -161,6 +162,14 @@ def test_crd_gets_a_card_type_its_order_and_the_link_on_a_card_of_its_own(
     assert reference["source"]["topic"]["code"] == "guideline"
     assert [link["type"] for link in reference["links"]] == ["absolute"]
     assert "suggestions" not in reference
+
+
+def test_a_card_links_to_the_row_of_its_variant(make_app: Maker) -> None:
+    """Where clinicians reach the service a card leads to its variant on the guideline page, and then to the ACR."""
+    app = make_app(public_url=read_address("https://cds.example.org/lbp"))
+    links = [link["url"] for link in _answer(app, PLAIN)["cards"][0]["links"]]
+    assert links[0] == "https://cds.example.org/lbp/guideline#variant-1"
+    assert links[1:] == [link["url"] for link in _answer(make_app(), PLAIN)["cards"][0]["links"]]
 
 
 def test_crd_gets_no_link_where_there_is_no_advice(make_app: Maker) -> None:
