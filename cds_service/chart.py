@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import Any
 
 from fhir.resources.R4B.codeableconcept import CodeableConcept
@@ -27,10 +28,10 @@ from cds_service.fhir_elements import (
     Unreadable,
     at_age,
     course_of,
-    days_of,
     end_of,
     has_malformed_coding,
     items,
+    length_of,
     parse,
     reference_of,
     span,
@@ -61,7 +62,7 @@ Json = dict[str, Any]
 # The elements that are read of each resource through its model. A leaf says how it is handed over. Codes and statuses
 # in codings are read by `read_coding` and `status_code`, which ask for more than the models do.
 _CODING = {"system": CODE, "code": CODE}
-_CODEABLE = {"coding": [_CODING], "text": PLAIN}
+_CODEABLE = {"coding": [_CODING]}
 _PERIOD = {"start": DATE, "end": DATE}
 _QUANTITY = {"value": PLAIN, "comparator": CODE, "unit": PLAIN, "code": CODE}
 _RANGE = {"low": _QUANTITY, "high": _QUANTITY}
@@ -82,8 +83,6 @@ _READ: Mapping[type[BaseModel], Mapping[str, Any]] = {
     Procedure: {"status": CODE, "performedDateTime": DATE, "performedPeriod": _PERIOD},
     MedicationRequest: {
         "status": CODE,
-        "intent": CODE,
-        "doNotPerform": PLAIN,
         "authoredOn": DATE,
         "dosageInstruction": [_DOSAGE],
         "dispenseRequest": {"expectedSupplyDuration": _QUANTITY, "numberOfRepeatsAllowed": PLAIN},
@@ -108,8 +107,6 @@ _READ: Mapping[type[BaseModel], Mapping[str, Any]] = {
     ServiceRequest: {
         "code": _CODEABLE,
         "status": CODE,
-        "intent": CODE,
-        "doNotPerform": PLAIN,
         "authoredOn": DATE,
     },
     DiagnosticReport: {"status": CODE, "effectiveDateTime": DATE, "effectivePeriod": _PERIOD},
@@ -122,10 +119,10 @@ _GIVEN: Mapping[type[BaseModel], Json] = {
     Patient: {},
     Condition: _SUBJECT,
     Procedure: _SUBJECT,
-    MedicationRequest: {**_SUBJECT, **_DRUG},
+    MedicationRequest: {**_SUBJECT, **_DRUG, "intent": "order"},
     MedicationStatement: {**_SUBJECT, **_DRUG},
     Observation: _CODE,
-    ServiceRequest: _SUBJECT,
+    ServiceRequest: {**_SUBJECT, "intent": "order"},
     DiagnosticReport: _CODE,
 }
 
@@ -241,10 +238,36 @@ class ChartReader:
                 entry = self.read_entry(resource, reference)
             except Unreadable as error:
                 gaps.append(Gap(reference, error.why, part.key))
-                continue
+                entry = self._by_its_codes(resource, reference, error)
+            else:
+                if entry is not None and entry.flaw:
+                    of_value = entry.measurement is not None and entry.measurement.unread
+                    gaps.append(Gap(reference, entry.flaw, part.key if of_value else None))
             if entry is not None:
                 entries.append(entry)
         return entries, gaps
+
+    def _by_its_codes(self, resource: Json, reference: str, error: Unreadable) -> Entry | None:
+        """What is left of an entry that could not be read: that it may say what its codes stand for."""
+        kind = word(resource, "resourceType")
+        if error.of_another or kind not in _KINDS:
+            return None
+        try:
+            concept = self._drug(resource) if _KINDS[kind] is Kind.MEDICATION else resource.get("code")
+        except Unreadable:
+            return None
+        codings = self.codings(concept)
+        if not self.vocabulary.knows(codings):
+            return None
+        return Entry(
+            reference,
+            _KINDS[kind],
+            codings,
+            text_of(concept),
+            start=span(word(resource, "effectiveDateTime") or None),
+            flaw=error.why,
+            unread=True,
+        )
 
     def _says_nothing(self, resource: Json, kind: str) -> bool:
         """A Condition of this patient, readable, whose codes concern nobody: most of a long problem list."""
@@ -268,11 +291,11 @@ class ChartReader:
         kind = word(resource, "resourceType")
         if kind == "Patient":
             if not self._is_the_patient(resource):
-                raise Unreadable("another patient")
+                raise Unreadable("another patient", of_another=True)
             return None
         subject = resource.get("subject", resource.get("patient"))
         if not self._is_about_the_patient(subject):
-            raise Unreadable("another patient")
+            raise Unreadable("another patient", of_another=True)
         reader = _READERS.get(kind)
         return reader(self, resource, reference) if reader else None
 
@@ -372,8 +395,10 @@ class ChartReader:
         past = abated or clinical in _PAST
         # An onset that stands there and cannot be dated is not dated by something else.
         undatable = any(name.startswith("onset") for name in refused) or (age is not None and not began and not onset)
-        if past and any(name.startswith("abatement") for name in refused):
-            undatable, onset = True, None
+        if past and over is None and any(resource.get(name) is not None for name in _ENDS):
+            # Nor is an end: it lies somewhere after the onset.
+            undatable = True
+            over = DateSpan(onset.earliest, date.max) if onset is not None else None
         return Entry(
             reference=reference,
             kind=Kind.CONDITION,
@@ -384,6 +409,7 @@ class ChartReader:
             start=onset,
             end=over,
             recorded=None if undatable else span(condition.recordedDate),
+            flaw=f"its {' and '.join(sorted(refused))} cannot be read" if refused else "",
         )
 
     def procedure(self, resource: Json, reference: str) -> Entry | None:
@@ -405,22 +431,23 @@ class ChartReader:
 
     def medication_request(self, resource: Json, reference: str) -> Entry | None:
         status = _status(resource)
-        if status in _NO_MEDICATION or word(resource, "intent") in _NO_INTENT or resource.get("doNotPerform") is True:
+        if status in _NO_MEDICATION or word(resource, "intent") in _NO_INTENT or _is_denied(resource):
             return None
         codings = self._coded(resource, self._drug(resource))
         if codings is None:
             return None
-        request, dropped = _parse(MedicationRequest, {"intent": "order", **resource}, needed=("status",))
+        request, dropped = _parse(MedicationRequest, resource, needed=("status",))
         start = span(request.authoredOn)
         supply = request.dispenseRequest
         stated = course_of(request.dosageInstruction, dropped)
         course = stated or Course()
         endless = course == Course(begin=course.begin)
-        if stated is not None and endless and supply is not None and supply.expectedSupplyDuration is not None:
-            days = days_of(supply.expectedSupplyDuration)
-            if days is not None:
-                total = min(int(days * (1 + (supply.numberOfRepeatsAllowed or 0))), LONGEST_COURSE)
-                course = Course(total, total, begin=course.begin)
+        if stated is not None and endless and supply is not None:
+            length = length_of(supply.expectedSupplyDuration)
+            if length is not None:
+                times = 1 + (supply.numberOfRepeatsAllowed or 0)
+                shortest, longest = (min(int(days * times), LONGEST_COURSE) for days in length)
+                course = Course(shortest, longest, begin=course.begin)
         return self._medication(resource, reference, codings, status, start, None, course, request.dosageInstruction)
 
     def medication_statement(self, resource: Json, reference: str) -> Entry | None:
@@ -444,12 +471,14 @@ class ChartReader:
         if _status(resource) not in _OBSERVED:
             return None
         codings = self._coded(resource, resource.get("code"))
-        if codings is None or resource.get("dataAbsentReason"):
+        values = [name for name in resource if name.startswith("value") and resource[name] is not None]
+        if codings is None or (resource.get("dataAbsentReason") and not values):
             return None
         observed, dropped = _parse(Observation, resource, needed=("status",))
-        if any(name.startswith("value") for name in dropped):
-            raise Unreadable("its value cannot be read")
         quantity = observed.valueQuantity
+        coded = self.codings(resource.get("valueCodeableConcept"))
+        measured = (quantity is not None and quantity.value is not None) or coded or observed.valueBoolean is not None
+        unread = bool(values) and (not measured or any(name.startswith("value") for name in dropped))
         return Entry(
             reference=reference,
             kind=Kind.OBSERVATION,
@@ -463,19 +492,21 @@ class ChartReader:
                 comparator=(quantity.comparator or "") if quantity is not None else "",
                 unit=(quantity.code or quantity.unit) if quantity is not None else None,
                 yes=observed.valueBoolean is True,
-                codings=self.codings(resource.get("valueCodeableConcept")),
+                codings=coded,
                 interpretations=_interpretations(observed),
+                unread=unread,
             ),
+            flaw="its value cannot be read" if unread else "",
         )
 
     def referral(self, resource: Json, reference: str) -> Entry | None:
         status = _status(resource)
-        if status not in _REFERRED or resource.get("doNotPerform") is True:
+        if status not in _REFERRED or _is_denied(resource):
             return None
         codings = self._coded(resource, resource.get("code"))
         if codings is None:
             return None
-        request, _ = _parse(ServiceRequest, {"intent": "order", **resource}, needed=("code", "status"))
+        request, _ = _parse(ServiceRequest, resource, needed=("code", "status"))
         return Entry(reference, Kind.REFERRAL, codings, text_of(resource.get("code")), start=span(request.authoredOn))
 
     def report(self, resource: Json, reference: str) -> Entry | None:
@@ -568,6 +599,27 @@ _READERS: Mapping[str, Callable[[ChartReader, Json, str], Entry | None]] = {
 }
 
 
+_KINDS: Mapping[str, Kind] = {
+    "Condition": Kind.CONDITION,
+    "Procedure": Kind.PROCEDURE,
+    "MedicationRequest": Kind.MEDICATION,
+    "MedicationStatement": Kind.MEDICATION,
+    "Observation": Kind.OBSERVATION,
+    "ServiceRequest": Kind.REFERRAL,
+}
+
+# Where a Condition says when it ended.
+_ENDS = ("abatementDateTime", "abatementPeriod", "abatementAge", "abatementRange", "abatementString")
+
+
+def _is_denied(resource: Json) -> bool:
+    """Whether the resource asks that something be not done; raises Unreadable."""
+    denied = resource.get("doNotPerform")
+    if denied is not None and not isinstance(denied, bool):
+        raise Unreadable("its doNotPerform cannot be read")
+    return denied is True
+
+
 def _status(resource: Json) -> str:
     """The status of a resource, one of those that its type can have; raises Unreadable."""
     status = word(resource, "status").strip().lower()
@@ -583,7 +635,7 @@ def _parse(model: Any, resource: Json, needed: tuple[str, ...] = ()) -> tuple[An
 
 def read_order(resource: Json) -> DateSpan | None:
     """When an order was authored; raises Unreadable where its code or status is malformed."""
-    order, _ = _parse(ServiceRequest, {"intent": "order", **resource}, needed=("code", "status"))
+    order, _ = _parse(ServiceRequest, resource, needed=("code", "status"))
     return span(order.authoredOn)
 
 

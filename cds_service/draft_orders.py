@@ -9,7 +9,7 @@ from typing import Any
 
 from cds_service.chart import ChartReader, read_order
 from cds_service.envelope import Draft, HookRequest
-from cds_service.fhir_elements import Unreadable, items, reference_of, text_of, texts_of, word
+from cds_service.fhir_elements import Unreadable, has_malformed_coding, items, reference_of, text_of, texts_of, word
 from cds_service.prefetch import relative
 from knowledge.appraisal import NotJudged, NotJudgedReason
 from knowledge.findings import Coding, Entry, Kind, OrderedProcedure, ProcedureId
@@ -182,6 +182,8 @@ def _read(
         return NotJudged(each.reference, NotJudgedReason.SUBJECT_MISMATCH)
     if word(resource, "status") not in _DRAFTS or resource.get("doNotPerform") is True:
         return NotJudged(each.reference, NotJudgedReason.STATUS)
+    if resource.get("doNotPerform") not in (None, False) or has_malformed_coding(resource.get("code")):
+        return NotJudged(each.reference, NotJudgedReason.UNREADABLE_ORDER)
     resolved = Study(each.by_text) if each.by_text else knowledge.orders.resolve(each.codings, beside=others)
     if resolved is None or isinstance(resolved, ConflictingCodes):
         return NotJudged(each.reference, NotJudgedReason.CONFLICTING_CODES)
@@ -239,7 +241,8 @@ def _read_reference(
 ) -> None:
     target = reader.delivered.resolve(reference, within=order)
     kind = word(target, "resourceType") if target else relative(reference).split("/")[0]
-    if name == "supportingInfo" and kind not in _READ_AS_REASON:
+    points_inside = isinstance(reference, str) and reference.strip().startswith(("#", "urn:"))
+    if name == "supportingInfo" and kind not in _READ_AS_REASON and (target is not None or not points_inside):
         return
     if target is None or kind not in _READ_AS_REASON:
         unread.append(place)

@@ -39,12 +39,16 @@ _DAY_WORDS = {
 
 
 class Unreadable(Exception):
-    """An entry that cannot be read; the message says why, without its content."""
+    """An entry that cannot be read; the message says why, without its content.
 
-    def __init__(self, why: str, *, uncoded: bool = False) -> None:
+    ``uncoded``: for want of a code of a known system. ``of_another``: it is not of the patient of the call.
+    """
+
+    def __init__(self, why: str, *, uncoded: bool = False, of_another: bool = False) -> None:
         super().__init__(why)
         self.why = why
         self.uncoded = uncoded
+        self.of_another = of_another
 
 
 def parse(
@@ -232,6 +236,19 @@ def days_of(quantity: Any) -> float | None:
     return days if 0 <= days <= LONGEST_COURSE else None
 
 
+def length_of(quantity: Any) -> tuple[float, float] | None:
+    """The least and the most days of a duration, by its comparator; None where it cannot be read as one."""
+    days = days_of(quantity) if quantity is not None else None
+    if days is None:
+        return None
+    match quantity.comparator:
+        case "<" | "<=":
+            return 0, days
+        case ">" | ">=":
+            return days, LONGEST_COURSE
+    return days, days
+
+
 def years_after(day: date, years: int) -> date:
     try:
         return day.replace(year=day.year + years)
@@ -256,14 +273,14 @@ def course_of(dosages: list[Any] | None, refused: frozenset[str]) -> Course | No
         repeat = dosage.timing.repeat if dosage.timing is not None else None
         if repeat is None:
             continue
-        days = days_of(repeat.boundsDuration) if repeat.boundsDuration is not None else None
-        if days:
-            lengths.append((int(days), int(days)))
+        length = length_of(repeat.boundsDuration)
+        if length is not None and length[1] > 0:
+            lengths.append((int(length[0]), int(length[1])))
         elif repeat.boundsRange is not None:
-            low, high = repeat.boundsRange.low, repeat.boundsRange.high
-            shortest, longest = (days_of(each) if each is not None else None for each in (low, high))
-            if longest:
-                lengths.append((int(shortest or 0), int(longest)))
+            low, high = length_of(repeat.boundsRange.low), length_of(repeat.boundsRange.high)
+            if low is not None or (high is not None and high[1] > 0):
+                shortest, longest = low[0] if low is not None else 0, high[1] if high is not None else LONGEST_COURSE
+                lengths.append((int(shortest), int(longest)))
         elif repeat.boundsPeriod is not None:
             start, end = start_of(repeat.boundsPeriod), end_of(repeat.boundsPeriod)
             if start is None and end is None:
@@ -271,10 +288,15 @@ def course_of(dosages: list[Any] | None, refused: frozenset[str]) -> Course | No
             if start is not None and end is not None and end.latest < start.earliest:
                 return None
             periods.append((start, end))
+    if periods and lengths:
+        return None  # what follows what is not said
     if periods:
         starts = [start for start, _ in periods if start is not None]
         ends = [end for _, end in periods if end is not None]
-        return Course(begin=min(starts, default=None), end=max(ends) if len(ends) == len(periods) else None)
+        each = tuple(Course(begin=start, end=end) for start, end in periods) if len(periods) > 1 else ()
+        return Course(
+            begin=min(starts, default=None), end=max(ends) if len(ends) == len(periods) else None, periods=each
+        )
     if lengths:
         return Course(max(short for short, _ in lengths), sum(long for _, long in lengths))
     return Course()

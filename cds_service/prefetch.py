@@ -246,8 +246,9 @@ def _asked_for(key: PrefetchKey, kind: str) -> bool:
 
 def next_page(bundle: Json) -> object:
     """Where a Bundle says that its next page is, in whatever form; None where none follows."""
-    for link in _objects(bundle.get("link")):
-        if link.get("relation") == "next":
+    links = bundle.get("link")
+    for link in _objects(links if isinstance(links, list) else [links]):
+        if word(link, "relation").strip().lower() == "next":
             return link.get("url") or ""
     return None
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 
 from knowledge.dates import DateSpan, Within, days_before, place
-from knowledge.findings import Certainty, ConceptId, Entry, Evidence, Finding, Kind, Presence, ValueSetId
+from knowledge.findings import Certainty, ConceptId, Course, Entry, Evidence, Finding, Kind, Presence, ValueSetId
 from knowledge.guideline import Concept, ConceptReading
 from knowledge.reading import Case, Weighing, evidence_of
 from knowledge.vocabulary import Form, Strength, is_sequela
@@ -200,11 +200,14 @@ def _is_active(entry: Entry) -> bool:
     return entry.prescription is not None and entry.prescription.active
 
 
-def _taken(entry: Entry, last: date) -> _Taken | None:
-    """When a drug was taken, up to ``last``; None when it has no date, or only a later one."""
+def _taken(entry: Entry, last: date, course: Course | None = None) -> _Taken | None:
+    """When a drug was taken, up to ``last``; None when it has no date, or only a later one.
+
+    ``course``: the part of its course that is asked about, else all of it.
+    """
     if entry.prescription is None:
         return None
-    course = entry.prescription.course
+    course = course or entry.prescription.course
     begun = course.begin or entry.start
     start = begun.clipped(last) if begun else None
     if start is None:
@@ -224,46 +227,63 @@ def _taken(entry: Entry, last: date) -> _Taken | None:
     return _Taken(start.latest, min(least_last, last), start.earliest, min(most_last, last), settled)
 
 
+@dataclass
+class _Days:
+    """The days of one drug class in a window: those surely, and those possibly, covered by a course."""
+
+    first: date
+    certain: list[tuple[date, date]] = field(default_factory=list)
+    possible: list[tuple[date, date]] = field(default_factory=list)
+    most: int = 0
+    """The courses' lengths together: a coarse date widens where a course may lie, not how long it is."""
+
+    def add(self, taken: _Taken, longest: int | None, *, surely: bool) -> None:
+        self.possible.append((max(taken.most_first, self.first), taken.most_last))
+        self.most += longest if longest is not None else _union_days(self.possible[-1:])
+        if surely and taken.least_first <= taken.least_last and taken.least_last >= self.first:
+            self.certain.append((max(taken.least_first, self.first), taken.least_last))
+
+
 def read_steroid_courses(
     case: Case, concept: Concept, reading: ConceptReading, found: Weighing, onset: Onset | None
 ) -> None:
     """Ninety days of systemic glucocorticoids within a year, by the union of the courses."""
     assert reading.limit is not None
     assert reading.window is not None
-    first = days_before(case.as_of, reading.window.days)
-    certain: list[tuple[date, date]] = []
-    possible: list[tuple[date, date]] = []
+    days = _Days(days_before(case.as_of, reading.window.days))
     courses: list[tuple[Entry, str]] = []
-    most = 0
     for entry in case.of_kind(Kind.MEDICATION):
         systemic = _systemic(case, entry, reading)
-        taken = _taken(entry, case.last_day(concept))
         if systemic is None or _is_later(entry, case.last_day(concept)):
             continue
         label = _drug_label(case, entry, reading.value_sets[0])
-        if taken is None and _was_over(entry, first):
-            continue
-        if taken is None:
-            found.leave_open(entry, label, "neither length nor date")
-            continue
-        if taken.most_last < first:
-            continue
-        if not taken.settled:
-            found.leave_open(entry, label, "length not stated")
-            continue
-        courses.append((entry, label))
-        possible.append((max(taken.most_first, first), taken.most_last))
-        # A coarse date widens where a course may lie, not how long it is.
-        longest = entry.prescription.course.longest if entry.prescription is not None else None
-        most += longest if longest is not None else _union_days(possible[-1:])
-        if systemic is Strength.INCLUDED and taken.least_first <= taken.least_last and taken.least_last >= first:
-            certain.append((max(taken.least_first, first), taken.least_last))
-    if _union_days(certain) >= reading.limit.number:
-        for entry, label in courses:
+        for course in _periods(entry, case.last_day(concept)):
+            taken = _taken(entry, case.last_day(concept), course)
+            if taken is None:
+                if not _was_over(entry, days.first):
+                    found.leave_open(entry, label, "neither length nor date")
+            elif taken.most_last < days.first:
+                continue
+            elif not taken.settled:
+                found.leave_open(entry, label, "length not stated")
+            else:
+                courses.append((entry, label))
+                days.add(taken, course.longest, surely=systemic is Strength.INCLUDED)
+    shown = list(dict.fromkeys(courses))
+    if _union_days(days.certain) >= reading.limit.number:
+        for entry, label in shown:
             found.add(entry, label, Strength.INCLUDED)
-    elif min(_union_days(possible), most) >= reading.limit.number:
-        for entry, label in courses:
+    elif min(_union_days(days.possible), days.most) >= reading.limit.number:
+        for entry, label in shown:
             found.leave_open(entry, label, "length or route uncertain")
+
+
+def _periods(entry: Entry, last: date) -> tuple[Course, ...]:
+    """The periods of a drug's course that have begun by ``last``; the whole course where it is stated as one."""
+    assert entry.prescription is not None
+    whole = entry.prescription.course
+    begun = (each for each in whole.periods if each.begin is None or each.begin.clipped(last) is not None)
+    return tuple(begun) or (whole,)
 
 
 def _systemic(case: Case, entry: Entry, reading: ConceptReading) -> Strength | None:

@@ -66,6 +66,8 @@ class Course:
     begin: DateSpan | None = None
     """Where it is stated apart from the prescription's own date."""
     end: DateSpan | None = None
+    periods: tuple[Course, ...] = ()
+    """The periods it consists of, where there are several; there may be days between them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,8 @@ class Measurement:
     yes: bool = False
     codings: tuple[Coding, ...] = ()
     interpretations: tuple[str, ...] = ()
+    unread: bool = False
+    """It has a value that could not be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +119,10 @@ class Entry:
     """A procedure that has begun and is not completed."""
     prescription: Prescription | None = None
     measurement: Measurement | None = None
+    flaw: str = ""
+    """What of it could not be read."""
+    unread: bool = False
+    """Only its codes could be read: whatever they stand for is left open."""
 
     @property
     def date(self) -> DateSpan | None:

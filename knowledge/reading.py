@@ -35,8 +35,19 @@ class Case:
     def entries(self) -> tuple[Entry, ...]:
         """The reasons of the order, then the rest of the chart; what is both stands there once, as a reason."""
         named = {(reason.reference, reason.codings) for reason in self.order.reasons}
-        rest = (entry for entry in self.chart.entries if (entry.reference, entry.codings) not in named)
+        rest = (
+            entry for entry in self.chart.entries if not entry.unread and (entry.reference, entry.codings) not in named
+        )
         return tuple(self._as_of(entry) for entry in (*self.order.reasons, *rest))
+
+    @cached_property
+    def unread(self) -> tuple[Entry, ...]:
+        """The entries that may say what their codes stand for: of them, or of their value, nothing else was read."""
+        return tuple(
+            entry
+            for entry in (*self.order.reasons, *self.chart.entries)
+            if entry.unread or (entry.measurement is not None and entry.measurement.unread)
+        )
 
     def _as_of(self, entry: Entry) -> Entry:
         """The entry as it stood on the as-of date: a Condition that had abated by then is past."""
@@ -47,7 +58,7 @@ class Case:
     @cached_property
     def mentioned(self) -> frozenset[ValueSetId]:
         """The value sets that hold a code of some entry."""
-        codings = {coding for entry in self.entries for coding in entry.codings}
+        codings = {coding for entry in (*self.entries, *self.unread) for coding in entry.codings}
         return frozenset(value_set for coding in codings for value_set in self.vocabulary.matches(coding))
 
     @cached_property

@@ -77,12 +77,33 @@ def _read(case: Case, concept: Concept, onset: episodes.Onset | None) -> Finding
     for reading in concept.readings:
         if reading.every_set.isdisjoint(case.mentioned):
             continue
+        _leave_open_what_was_not_read(case, concept, reading, found)
         special = episodes.READERS.get(reading.kind)
         if special is not None:
             special(case, concept, reading, found, onset)
         else:
             _READERS[reading.kind](case, concept, reading, found)
     return conclude(case, concept, found)
+
+
+def _leave_open_what_was_not_read(case: Case, concept: Concept, reading: ConceptReading, found: Weighing) -> None:
+    """An entry of which only the codes were read, or all but its value, may be what the reading looks for."""
+    for entry in case.unread:
+        if reading.kind in _OF_THE_ORDER or not (entry.unread or reading.kind in _BY_VALUE):
+            continue
+        in_time, open_because = counts(case, concept, reading, entry)
+        if not in_time and not open_because:
+            continue
+        for value_set in reading.value_sets:
+            if case.vocabulary.strength(entry.codings, value_set):
+                found.leave_open(entry, _label(case, entry, value_set), entry.flaw or NOT_READ)
+                break
+
+
+# Readings that look at reasons of the order only, where one that cannot be read is told of by its place.
+_OF_THE_ORDER = ("indication", "reason", "staging")
+# Readings for which an observation counts by its value.
+_BY_VALUE = ("measurement", "statement", "positive")
 
 
 def conclude(case: Case, concept: Concept, found: Weighing) -> Finding:

@@ -151,3 +151,154 @@ def test_an_accepted_study_is_not_contradicted_by_the_old_ones_billing_code(clie
     request["context"]["draftOrders"]["entry"][0]["resource"] = card["suggestions"][0]["actions"][0]["resource"]
     answer = json.loads(client.post(SELECT, json=request).data)
     assert answer["extension"]["lumbar-imaging-cds.appraisals"][0]["category"] == "usually-appropriate"
+
+
+def _observed(code: str, **value: Any) -> Json:
+    """A measurement of yesterday."""
+    observation = {"resourceType": "Observation", "id": "seen", "status": "final", "code": concept(code)}
+    dated = {"subject": {"reference": "Patient/p1"}, "effectiveDateTime": "2026-03-01T10:00:00Z"}
+    return {"resource": {**observation, **dated, **value}}
+
+
+@pytest.mark.parametrize(
+    ("code", "concept_id"), [("LOINC 8310-5", "infection"), ("LOINC 80948-3", "osteoporosis")], ids=["fever", "t-score"]
+)
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"valueString": "see the note"},
+        {"valueInteger": 39},
+        {"valueQuantity": {"unit": "Cel"}},
+        {"valueQuantity": {"value": "<5"}},
+        {"valueQuantity": "39.1 Cel"},
+        {"valueRange": {"low": {"value": 38}}},
+        {"valueCodeableConcept": {"text": "high"}},
+        {"valueString": "39", "dataAbsentReason": {"text": "odd"}},
+        {"valueQuantity": {"value": 36.5, "code": "Cel"}, "status": "banana"},
+        {"valueQuantity": {"value": 36.5, "code": "Cel"}, "modifierExtension": [{"url": "http://x"}]},
+    ],
+)
+def test_a_measurement_that_cannot_be_read_leaves_its_red_flag_open(
+    client: FlaskClient, code: str, concept_id: str, value: Json
+) -> None:
+    """A temperature or T-score of unreadable value, status or meaning is neither high nor harmless."""
+    request = _request()
+    request["prefetch"]["observations"]["entry"].append(_observed(code, **value))
+    assert _presence(client, request, concept_id) == "unknown"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"valueQuantity": {"value": 36.5, "code": "Cel"}},
+        {},
+        {"dataAbsentReason": {"coding": [{"code": "unknown"}]}},
+        {"valueString": "39", "status": "cancelled"},
+        {"valueString": "39", "status": "entered-in-error", "modifierExtension": [{"url": "http://x"}]},
+        {"valueString": "39", "effectiveDateTime": "2025-12-01"},
+        {"status": "banana", "effectiveDateTime": "2025-12-01"},
+    ],
+)
+def test_a_measurement_that_says_nothing_leaves_nothing_open(client: FlaskClient, value: Json) -> None:
+    """A harmless, missing, cancelled or long past temperature does not keep a patient from a rating."""
+    request = _request()
+    request["prefetch"]["observations"]["entry"].append(_observed("LOINC 8310-5", **value))
+    assert _presence(client, request, "infection") == "absent"
+
+
+def test_an_observation_that_is_a_reason_and_has_no_readable_value_leaves_its_concept_open(client: FlaskClient) -> None:
+    """What a finding in words says of the saddle area is not taken for a no."""
+    request = _request()
+    request["prefetch"]["observations"]["entry"].append(_observed("SNOMED 449813001", valueString="yes, since Monday"))
+    _order(request)["supportingInfo"] = [{"reference": "Observation/seen"}]
+    assert _presence(client, request, "cauda-equina") == "unknown"
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        {"abatementString": "last week"},
+        {"abatementRange": {"low": {"value": 44, "code": "a"}}},
+        {"abatementPeriod": {"start": "2026-02-01"}},
+        {"abatementDateTime": "02/20/2026"},
+    ],
+)
+@pytest.mark.parametrize(("onset", "presence"), [("2024-03-01", "unknown"), ("2026-02-01", "present")])
+def test_a_past_disease_whose_end_cannot_be_dated_ended_some_time_after_its_onset(
+    client: FlaskClient, end: Json, onset: str, presence: str
+) -> None:
+    """It counts where its onset is in the window, and is open where the onset lies before it."""
+    request = _request({"code": "ICD-10-CM R78.81", "clinical": "resolved", "onset": onset})
+    request["prefetch"]["conditions"]["entry"][-1]["resource"].update(end)
+    assert _presence(client, request, "infection") == presence
+
+
+@pytest.mark.parametrize("value", ["true", 1, [True]])
+def test_a_denial_that_cannot_be_read_judges_nothing(client: FlaskClient, value: Any) -> None:
+    """An order whose doNotPerform is no boolean may ask for the opposite: it is not judged."""
+    request = _request()
+    _order(request)["doNotPerform"] = value
+    answer = json.loads(client.post(SELECT, json=request).data)
+    (appraisal,) = answer["extension"]["lumbar-imaging-cds.appraisals"]
+    assert (appraisal["verdict"], appraisal["reason"], answer["cards"]) == ("not-judged", "unreadable-order", [])
+
+
+@pytest.mark.parametrize("change", [{"intent": None}, {"intent": 5}, {"intent": "leave out"}])
+def test_an_order_without_a_readable_intent_is_judged(client: FlaskClient, change: Json) -> None:
+    """Any intent is judged, so none that cannot be read stands in the way."""
+    request = _request()
+    _order(request).update(change)
+    if change["intent"] == "leave out":
+        del _order(request)["intent"]
+    assert len(json.loads(client.post(SELECT, json=request).data)["cards"]) == 1
+
+
+def test_an_order_whose_text_is_no_string_is_judged_by_its_code(client: FlaskClient) -> None:
+    """Text is never read for what is ordered where a code says it."""
+    request = _request()
+    _order(request)["code"]["text"] = 5
+    assert len(json.loads(client.post(SELECT, json=request).data)["cards"]) == 1
+
+
+@pytest.mark.parametrize(
+    "link", [{"relation": "next", "url": "https://x"}, [{"relation": "Next"}], [{"relation": " next"}]]
+)
+def test_a_next_page_is_seen_however_its_link_is_written(client: FlaskClient, link: Any) -> None:
+    """More pages follow, whether the link stands in a list or alone, in capitals or not."""
+    request = _request()
+    request["prefetch"]["conditions"]["link"] = link
+    assert _presence(client, request, "cancer") == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("reference", "presence"),
+    [("#lost", "unknown"), ("urn:uuid:5b3c1f6e-9a4e-4f43-9c1d-0d9a4c0f7a11", "unknown"), ("Coverage/5", "absent")],
+)
+def test_supporting_info_that_leads_nowhere_is_a_reason_not_read(
+    client: FlaskClient, reference: str, presence: str
+) -> None:
+    """A reference into the request whose end is missing may have been a finding; one of another type was none."""
+    request = _request()
+    _order(request)["supportingInfo"] = [{"reference": reference}]
+    assert _presence(client, request, "cancer") == presence
+
+
+def test_days_between_two_periods_of_a_drug_are_not_taken(client: FlaskClient) -> None:
+    """Two weeks of prednisone half a year apart are no course of six months."""
+    request = _request()
+    periods = [{"start": "2025-06-01", "end": "2025-06-14"}, {"start": "2026-01-01", "end": "2026-01-14"}]
+    drug = {
+        "resourceType": "MedicationRequest",
+        "id": "steroid",
+        "status": "completed",
+        "intent": "order",
+        "medicationCodeableConcept": concept("RxNorm 8640"),
+        "subject": {"reference": "Patient/p1"},
+        "authoredOn": "2025-06-01",
+        "dosageInstruction": [{"timing": {"repeat": {"boundsPeriod": period}}} for period in periods],
+    }
+    request["prefetch"]["medications"]["entry"].append({"resource": drug})
+    assert _presence(client, request, "chronic-steroid-use") == "absent"
+    del drug["dosageInstruction"][1]
+    drug["dosageInstruction"][0]["timing"]["repeat"]["boundsPeriod"] = {"start": "2025-06-01", "end": "2026-01-14"}
+    assert _presence(client, request, "chronic-steroid-use") == "present"

@@ -146,7 +146,7 @@ def test_what_cannot_be_read_is_a_gap_that_opens_its_key(knowledge: Knowledge, c
     chart = _conditions(knowledge, _condition(**changes))
     assert [(gap.reference, gap.why) for gap in chart.gaps] == [("Condition/c1", why)]
     assert PrefetchKey.CONDITIONS not in chart.delivered
-    assert chart.entries == ()
+    assert all(entry.unread for entry in chart.entries)
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_what_cannot_be_read_is_a_gap_that_opens_its_key(knowledge: Knowledge, c
         {"code": {"coding": [{**CANCER["coding"][0], "display": "", "vendor": 1, "userSelected": "yes"}]}},
         {"id": "urn:uuid:1_2", "recordedDate": None, "category": {"text": "problem"}},
         {"clinicalStatus": "active", "verificationStatus": "confirmed"},
-        {"bodySite": [{"extension": [{"extension": [{}]}]}], "onsetAge": {"value": "<5"}},
+        {"bodySite": [{"extension": [{"extension": [{}]}]}]},
     ],
 )
 def test_what_is_not_read_cannot_hurt(knowledge: Knowledge, changes: Json) -> None:
@@ -165,6 +165,26 @@ def test_what_is_not_read_cannot_hurt(knowledge: Knowledge, changes: Json) -> No
     chart = _conditions(knowledge, _condition(**changes))
     assert len(chart.entries) == 1
     assert chart.gaps == ()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"modifierExtension": [{"url": "http://x"}]}, {"clinicalStatus": 7}, {"verificationStatus": {"text": "so so"}}],
+)
+def test_an_entry_of_which_only_the_codes_are_read_leaves_what_they_stand_for_open(
+    knowledge: Knowledge, changes: Json
+) -> None:
+    """Known codes of an unreadable entry stay in the chart, marked as unread."""
+    (entry,) = _conditions(knowledge, _condition(**changes)).entries
+    assert (entry.unread, [coding.code for coding in entry.codings]) == (True, ["C61"])
+
+
+def test_an_element_that_cannot_be_read_is_told_of_and_its_entry_stands(knowledge: Knowledge) -> None:
+    """A bad onset is named as a gap, and neither dates its entry nor makes the key incomplete."""
+    chart = _conditions(knowledge, _condition(onsetAge={"value": "<5"}, recordedDate="2026-01-01"))
+    assert [(gap.why, gap.key) for gap in chart.gaps] == [("its onsetAge cannot be read", None)]
+    assert [entry.date for entry in chart.entries] == [None]
+    assert PrefetchKey.CONDITIONS in chart.delivered
 
 
 def test_an_irrelevant_entry_is_seen_and_says_nothing(knowledge: Knowledge) -> None:
@@ -217,6 +237,10 @@ def test_the_verification_status_is_the_certainty(knowledge: Knowledge, status: 
     (entry,) = _conditions(knowledge, _condition(verificationStatus={"coding": [{"code": status}]})).entries
     (bare,) = _conditions(knowledge, _condition()).entries
     assert (entry.certainty, bare.certainty) == (certainty, Certainty.ASSERTED)
+
+
+def _bounds(*repeats: Json) -> Json:
+    return {"dosageInstruction": [{"timing": {"repeat": repeat}} for repeat in repeats]}
 
 
 def _medication(knowledge: Knowledge, **changes: Any) -> Chart:
@@ -274,6 +298,28 @@ def _medication(knowledge: Knowledge, **changes: Any) -> Chart:
                 ]
             },
             Course(begin=DateSpan.parse("2026-01-01"), end=DateSpan.parse("2026-01-10")),
+        ),
+        (_bounds({"boundsDuration": {"value": 30, "code": "d", "comparator": ">="}}), Course(30, 36525)),
+        (_bounds({"boundsDuration": {"value": 100, "code": "d", "comparator": "<"}}), Course(0, 100)),
+        (_bounds({"boundsRange": {"low": {"value": 30, "code": "d"}}}), Course(30, 36525)),
+        (
+            {"dispenseRequest": {"expectedSupplyDuration": {"value": 60, "code": "d", "comparator": ">"}}},
+            Course(60, 36525),
+        ),
+        (_bounds({"boundsDuration": {"value": 9, "code": "d"}}, {"boundsPeriod": {"start": "2026-01-01"}}), Course()),
+        (
+            _bounds(
+                {"boundsPeriod": {"start": "2026-01-01", "end": "2026-01-10"}},
+                {"boundsPeriod": {"start": "2026-02-01", "end": "2026-02-10"}},
+            ),
+            Course(
+                begin=DateSpan.parse("2026-01-01"),
+                end=DateSpan.parse("2026-02-10"),
+                periods=(
+                    Course(begin=DateSpan.parse("2026-01-01"), end=DateSpan.parse("2026-01-10")),
+                    Course(begin=DateSpan.parse("2026-02-01"), end=DateSpan.parse("2026-02-10")),
+                ),
+            ),
         ),
         ({"dosageInstruction": {"timing": {}}, "dispenseRequest": {"quantity": {"value": 5}}}, Course()),
     ],
