@@ -11,7 +11,7 @@ from cards.card import Card, CardKind, Indicator, Link, Source
 from cards.links import variant_link
 from cards.override_reasons import OVERRIDE_REASONS
 from cards.profiles import SHAPES, Profile, Shape
-from cards.suggestions import Alternative, Instead, build_suggestions, find_alternative
+from cards.suggestions import PREGNANCY, Alternative, Instead, build_suggestions, find_alternative
 from knowledge.appraisal import LOWEST, Appraisal, NoCriteriaApply, Rated, Undetermined, deciding_variants
 from knowledge.episodes import LOW_BACK_PAIN
 from knowledge.findings import Presence
@@ -38,6 +38,10 @@ class Draft:
     """Other orders of the call are judged too, so that the card names its own."""
     therapy_ordered: bool = False
     """A referral to physical therapy is among the drafts already."""
+    components: tuple[str, ...] = ()
+    """``Type/id`` of the drafts that are parts of the same study, such as the injection of a CT myelography."""
+    nameable: bool = True
+    """Its id is its own; another draft with the same id would be changed in its place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,19 @@ def build_card(
     if advice is None:
         return None
     order, alternative = draft.resource, advice.alternative
-    suggestions = build_suggestions(topic, appraisal, alternative, order, shape, therapy_ordered=draft.therapy_ordered)
+    suggestions = (
+        build_suggestions(
+            topic,
+            appraisal,
+            alternative,
+            order,
+            shape,
+            therapy_ordered=draft.therapy_ordered,
+            components=draft.components,
+        )
+        if draft.nameable
+        else ()
+    )
     instead = _instead(topic, appraisal, alternative)
     return Card(
         kind=advice.kind,
@@ -139,7 +155,8 @@ def _not_appropriate(topic: Topic, appraisal: Appraisal) -> Advice:
     indicator = Indicator.CRITICAL if emergency else Indicator.WARNING
     kind = CardKind.OFF_GUIDELINE
     if emergency:
-        summary = wording.summary_emergency(topic, appraisal, mri_in_doubt=alternative.mri_passed_over)
+        first = alternative.procedures[0] if alternative.mri_passed_over else None
+        summary = wording.summary_emergency(topic, appraisal, before_mri=first)
     elif alternative.kind is Instead.BETTER_STUDY:
         assert alternative.category is not None
         kind = CardKind.ALTERNATIVE
@@ -177,15 +194,16 @@ def _instead(topic: Topic, appraisal: Appraisal, alternative: Alternative) -> li
             assert alternative.category is not None
             sentences.append(wording.instead_better(topic, appraisal, alternative.procedures, alternative.category))
         case Instead.CONSERVATIVE_CARE:
-            sentences.append(wording.INSTEAD_CONSERVATIVE)
+            sentences += wording.instead_conservative(topic, appraisal)
         case Instead.MISSING_FACTS:
             sentences.append(wording.instead_record(alternative.facts, rated=isinstance(appraisal.verdict, Rated)))
+            sentences += wording.instead_age(topic, appraisal)
         case Instead.NOTHING:
-            pass
+            sentences += wording.instead_age(topic, appraisal)
         case _:
             assert_never(alternative.kind)
     if alternative.mri_passed_over:
         sentences.append(wording.INSTEAD_MRI_PASSED_OVER)
     if alternative.ionising_passed_over:
-        sentences.append(wording.INSTEAD_IONISING_PASSED_OVER)
+        sentences.append(wording.instead_ionising_passed_over(appraisal.reading.notes[PREGNANCY]))
     return sentences

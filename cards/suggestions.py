@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
@@ -44,8 +44,9 @@ class Alternative:
 
 
 def has_note(appraisal: Appraisal, note: ConceptId) -> bool:
+    """Whether the chart says so, or leaves it open by something that it says."""
     found = appraisal.reading.notes.get(note)
-    return found is not None and found.presence is Presence.PRESENT
+    return found is not None and found.presence is not Presence.ABSENT and bool(found.evidence)
 
 
 def find_alternative(topic: Topic, appraisal: Appraisal) -> Alternative:
@@ -100,12 +101,13 @@ def _better(topic: Topic, appraisal: Appraisal, hold: tuple[int, ...]) -> Altern
 def _first(
     rated: list[tuple[AppropriatenessCategory, Procedure]], child: bool
 ) -> tuple[AppropriatenessCategory, Procedure]:
-    """Best category, then lowest radiation level, then no contrast, then the order of the table."""
+    """Best category, then lowest radiation level, then no disagreement, then no contrast, then the table's order."""
 
-    def key(each: tuple[AppropriatenessCategory, Procedure]) -> tuple[int, int, bool]:
+    def key(each: tuple[AppropriatenessCategory, Procedure]) -> tuple[int, int, bool, bool]:
         category, procedure = each
         level = procedure.paediatric if child else procedure.adult
-        return -category.rank, level.level if level is not None else 9, procedure.contrast in _WITH_CONTRAST
+        disputed = category is AppropriatenessCategory.MAY_BE_APPROPRIATE_DISAGREEMENT
+        return -category.rank, level.level if level is not None else 9, disputed, procedure.contrast in _WITH_CONTRAST
 
     return min(rated, key=key)
 
@@ -125,14 +127,35 @@ def build_suggestions(
     shape: Shape,
     *,
     therapy_ordered: bool = False,
+    components: tuple[str, ...] = (),
 ) -> tuple[Suggestion, ...]:
     """The suggestions of a card, in the shape its client can carry out; none that it could not.
 
     None where the draft has no id that an action could name. ``therapy_ordered``: a referral to physical therapy is
-    among the drafts already.
+    among the drafts already. ``components``: ``Type/id`` of drafts that go where their study goes.
     """
     if not order.get("id"):
         return ()
+    found = _offered(topic, appraisal, alternative, order, shape, therapy_ordered=therapy_ordered)
+    if alternative.kind is Instead.MISSING_FACTS or not found or not components:
+        return found
+    deletes = tuple(Action("delete", wording.REMOVE_COMPONENT_LABEL, resource_id=each) for each in components)
+    if shape.deletes_with_creates:
+        return tuple(replace(each, actions=each.actions + deletes) for each in found)
+    if shape.lone_deletes:
+        return (*found, *(Suggestion("remove-order", each.description, (each,)) for each in deletes))
+    return found
+
+
+def _offered(
+    topic: Topic,
+    appraisal: Appraisal,
+    alternative: Alternative,
+    order: Mapping[str, Any],
+    shape: Shape,
+    *,
+    therapy_ordered: bool,
+) -> tuple[Suggestion, ...]:
     match alternative.kind:
         case Instead.BETTER_STUDY:
             if shape.replacing is Replacing.CREATE_AND_DELETE:
@@ -249,13 +272,44 @@ def _refer_to_physical_therapy(topic: Topic, order: Mapping[str, Any]) -> Sugges
 def _new_order(coded: CodedText, order: Mapping[str, Any]) -> Mapping[str, Any]:
     """A draft for the same patient, by the same person, for the same reasons."""
     coding = {"system": coded.coding.system, "code": coded.coding.code, "display": coded.display}
+    intent = order.get("intent")
+    carried = {name: order[name] for name in _CARRIED_OVER if name in order}
+    contained = _contained(order, carried)
     return {
         "resourceType": "ServiceRequest",
+        **({"contained": contained} if contained else {}),
         "status": "draft",
-        "intent": order.get("intent", "order"),
+        "intent": intent if isinstance(intent, str) and intent else "order",
         "code": {"coding": [coding], "text": coded.display},
-        **{name: order[name] for name in _CARRIED_OVER if name in order},
+        **carried,
     }
+
+
+def _contained(order: Mapping[str, Any], carried: Any) -> list[Any]:
+    """The contained resources that what is carried over refers to, themselves or through one another."""
+    contained = order.get("contained")
+    every = [each for each in contained if isinstance(each, dict)] if isinstance(contained, list) else []
+    wanted: set[str] = set()
+    found: list[Any] = []
+    asked = [carried]
+    while asked:
+        new = _inner_references(asked.pop()) - wanted
+        wanted |= new
+        taken = [each for each in every if f"#{str(each.get('id')).removeprefix('#')}" in new]
+        found += taken
+        asked += taken
+    return found
+
+
+def _inner_references(value: Any) -> set[str]:
+    """Every ``#id`` that a value refers to, at any depth."""
+    if isinstance(value, dict):
+        reference = value.get("reference")
+        own = {reference} if isinstance(reference, str) and reference.startswith("#") else set()
+        return own.union(*map(_inner_references, value.values()))
+    if isinstance(value, list):
+        return set().union(*map(_inner_references, value))
+    return set()
 
 
 def _record(

@@ -90,12 +90,23 @@ def _link_json(link: Link) -> Json:
 
 
 def without_empty(value: Any) -> Any:
-    """A copy without nulls, empty strings, empty lists and empty objects, at any depth; false and 0 stay."""
+    """A copy without nulls, empty strings, empty lists and empty objects, at any depth; false and 0 stay.
+
+    Extensions of a list's primitives (``_given`` beside ``given``) stand by place: they go where a place would be lost.
+    """
     if isinstance(value, dict):
-        return _filled({name: without_empty(each) for name, each in value.items()})
+        filled = _filled({name: without_empty(each) for name, each in value.items()})
+        for name in [name for name in filled if name.startswith("_") and isinstance(value[name], list)]:
+            if any(_has_lost_a_place(value.get(each), filled.get(each)) for each in (name, name[1:])):
+                del filled[name]
+        return filled
     if isinstance(value, list):
         return [each for each in map(without_empty, value) if not _is_empty(each)]
     return value
+
+
+def _has_lost_a_place(sent: Any, left: Any) -> bool:
+    return isinstance(sent, list) and (not isinstance(left, list) or len(left) < len(sent))
 
 
 def _is_empty(value: Any) -> bool:

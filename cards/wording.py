@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from knowledge.appraisal import Appraisal, deciding_variants
+from knowledge.episodes import DURATION, SIX_WEEKS
 from knowledge.findings import Coding, ConceptId, Evidence, Finding, PrefetchKey, Presence, ProcedureId
 from knowledge.guideline import AppropriatenessCategory, Concept, Procedure, RelativeRadiationLevel, Topic
 from knowledge.inference import VariantMatch
@@ -34,6 +35,7 @@ KEY = {
 
 REMOVE_LABEL = "Remove this imaging order"
 THERAPY_LABEL = "Replace by a physical therapy referral"
+REMOVE_COMPONENT_LABEL = "Remove the order for the other part of this study"
 REFER_LABEL = "Refer to physical therapy"
 REFERENCE_SUMMARY = "The ACR Appropriateness Criteria for low back pain, by which imaging orders were rated."
 REFERENCE_DETAIL = "The guideline's own text is at the link; it is the American College of Radiology's."
@@ -102,7 +104,24 @@ def summary_not_appropriate(topic: Topic, appraisal: Appraisal) -> str:
         scenario = "low back pain without red flags"
     else:
         return _fitting(f"{study}: usually not appropriate in every ACR scenario of low back pain.")
-    return _fitting(f"{study}: usually not appropriate for {scenario}.", f"{study}: usually not appropriate.")
+    said = f"{study}: usually not appropriate"
+    adults = " (adult criteria)" if appraisal.reading.is_child else ""
+    unseen = _chart_not_seen(appraisal)
+    return _fitting(
+        f"{said} for {scenario}{adults}.{unseen}", f"{said} here{adults}.{unseen}", f"{said}{adults}.{unseen}"
+    )
+
+
+def _chart_not_seen(appraisal: Appraisal) -> str:
+    """Said where a site lets what was not delivered count as searched and empty."""
+    unseen = set(appraisal.reading.unseen_counts_as_empty)
+    if PrefetchKey.CONDITIONS in unseen:
+        return " The chart was not seen."
+    return " The chart was seen in part." if unseen & _SEARCHED else ""
+
+
+# The parts of the chart in which red flags are searched.
+_SEARCHED = {PrefetchKey.PATIENT, PrefetchKey.MEDICATIONS, PrefetchKey.PROCEDURES}
 
 
 def summary_better_study(
@@ -126,15 +145,22 @@ def _because(topic: Topic, appraisal: Appraisal) -> list[str]:
         for match in appraisal.matches
         if match.variant in deciding and match.variant not in topic.remaining_variants
         for concept in match.because
-        if concept != "duration"
+        if concept != DURATION
     )
-    return [topic.concepts[concept].short for concept in dict.fromkeys(concepts)]
+    return [_SUSPECTED.get(concept, topic.concepts[concept].short) for concept in dict.fromkeys(concepts)]
 
 
-def summary_emergency(topic: Topic, appraisal: Appraisal, *, mri_in_doubt: bool) -> str:
-    """For a study that is too weak when cauda equina syndrome is suspected."""
+# What holds under these concepts may be a history or a risk: the ACR's word for the scenario says no more.
+_SUSPECTED = {ConceptId("cancer"): "suspicion of cancer", ConceptId("infection"): "suspicion of infection"}
+
+
+def summary_emergency(topic: Topic, appraisal: Appraisal, *, before_mri: Procedure | None) -> str:
+    """For a study that is too weak when cauda equina syndrome is suspected.
+
+    ``before_mri``: what is named first, where the chart speaks against an MRI.
+    """
     study = uncapitalised(study_name(topic, appraisal.order.procedures))
-    urgent = "lumbar MRI now if the implant allows, else CT" if mri_in_doubt else "lumbar MRI now"
+    urgent = f"{before_mri.short} now, or MRI if safe" if before_mri is not None else "lumbar MRI now"
     return _fitting(
         f"Suspected cauda equina syndrome: {urgent}; {study} is usually not appropriate.",
         f"Suspected cauda equina syndrome: {urgent}, not this study.",
@@ -144,18 +170,31 @@ def summary_emergency(topic: Topic, appraisal: Appraisal, *, mri_in_doubt: bool)
 def summary_unless(topic: Topic, appraisal: Appraisal, missing: Sequence[ConceptId]) -> str:
     """For an order whose rating hangs on what is not known: it names what would change it."""
     study = study_name(topic, appraisal.order.procedures)
-    named = [topic.concepts[concept].short for concept in missing if concept != "duration"]
+    together = set(_TREATED_THEN_REFERRED) <= set(missing)
+    named = [
+        "surgical referral after therapy" if together and concept == SIX_WEEKS else each.short
+        for concept in missing
+        if concept != DURATION and not (together and concept == _INTERVENTION)
+        for each in [topic.concepts[concept]]
+    ]
     red_flags = [
-        topic.concepts[concept].short for concept in missing if topic.concepts[concept].red_flag or concept == "elderly"
+        topic.concepts[concept].short for concept in missing if topic.concepts[concept].red_flag or concept == ELDERLY
     ]
     grouped = ["a red flag"] * bool(red_flags) + [name for name in named if name not in red_flags]
     rest = "a red flag" if red_flags else listed(named[:2])
     return _fitting(
         f"{study}: usually not appropriate unless the patient has {listed(named)}.",
         f"{study}: usually not appropriate unless the patient has {listed(grouped)}.",
+        f"{study}: usually not appropriate unless there is {listed(grouped)}.",
         f"{study}: usually not appropriate unless there is {listed(grouped[:-1] or grouped)}.",
         f"{study}: usually not appropriate unless there is {rest}.",
     )
+
+
+ELDERLY = ConceptId("elderly")
+_INTERVENTION = ConceptId("intervention-candidate")
+# Variant 3 asks for both.
+_TREATED_THEN_REFERRED = (SIX_WEEKS, _INTERVENTION)
 
 
 def summary_child_radiation(topic: Topic, appraisal: Appraisal) -> str:
@@ -315,7 +354,7 @@ def _refuted_paragraph(topic: Topic, appraisal: Appraisal) -> str:
 
 def _fact(topic: Topic, finding: Finding) -> str:
     label = capitalised(topic.concepts[finding.concept].label)
-    if finding.concept == "duration":
+    if finding.concept == DURATION:
         label = f"Duration {finding.detail or (finding.value or '').replace('-', ' ')}"
     if not finding.evidence:
         return label
@@ -339,6 +378,7 @@ def _searched_paragraph(topic: Topic, appraisal: Appraisal) -> str:
         for finding in appraisal.findings.values()
         if finding.presence is Presence.ABSENT
         and finding.assumed
+        and not finding.evidence
         and topic.concepts[finding.concept].needs
         and not set(topic.concepts[finding.concept].needs) & set(appraisal.reading.unseen_counts_as_empty)
     ]
@@ -355,9 +395,9 @@ def _unseen_paragraph(appraisal: Appraisal) -> str:
     if missing:
         parts.append(f"**Not available, or not in full:** {listed(missing, 'and')}.")
     if reading.gaps:
-        first = listed((f"{escaped(gap.reference)} ({gap.why})" for gap in reading.gaps[:3]), "and")
-        more = f" and {len(reading.gaps) - 3} more" if len(reading.gaps) > 3 else ""
-        parts.append(f"**Not read:** {first}{more}.")
+        named = [f"{escaped(gap.reference)} ({gap.why})" for gap in reading.gaps[:3]]
+        more = [f"{len(reading.gaps) - 3} more"] if len(reading.gaps) > 3 else []
+        parts.append(f"**Not read:** {listed(named + more, 'and')}.")
     if reading.unread_reasons:
         parts.append("**A reason of the order could not be read**, so that no red flag is ruled out.")
     return "\n\n".join(parts)
@@ -400,16 +440,39 @@ def instead_better(
     dose = f", radiation {_symbols(level)}{level.msv} mSv" if level else ""
     sentence = f"{capitalised(first.short)}, {CATEGORY[category]}{dose}."
     for other in procedures[1:]:
-        sentence += f" {capitalised(other.short)} where the implant allows it."
+        sentence += f" {capitalised(other.short)} if it is safe for this patient."
     return sentence
 
 
 INSTEAD_MRI_PASSED_OVER = "An MRI is not named first, for the chart shows a possible contraindication to MRI."
-INSTEAD_IONISING_PASSED_OVER = "No study with ionizing radiation is suggested, for the chart shows a pregnancy."
-INSTEAD_CONSERVATIVE = (
-    "Advice to stay active, exercise or physical therapy, and drugs for the pain. Imaging has its place when a red "
-    "flag appears, or when six weeks of treatment bring little or no improvement."
-)
+
+
+def instead_ionising_passed_over(pregnancy: Finding) -> str:
+    shows = "shows" if pregnancy.presence is Presence.PRESENT else "leaves open"
+    return f"No study with ionizing radiation is suggested, for the chart {shows} a pregnancy."
+
+
+def instead_conservative(topic: Topic, appraisal: Appraisal) -> list[str]:
+    """What is done where no study has its place yet; for a child without the adults' drugs and weeks."""
+    if not appraisal.reading.is_child:
+        return [
+            "Advice to stay active, exercise or physical therapy, and drugs for the pain. Imaging has its place when a "
+            "red flag appears, or when six weeks of treatment bring little or no improvement."
+        ]
+    ionising = any(topic.procedures[procedure].ionising for procedure in appraisal.order.procedures)
+    return [
+        "Advice to stay active, and exercise or physical therapy. Imaging has its place when a red flag appears; pain "
+        "for more than four weeks is one in a child.",
+        *["Where imaging is needed, studies without ionizing radiation are preferred in children."] * ionising,
+    ]
+
+
+def instead_age(topic: Topic, appraisal: Appraisal) -> list[str]:
+    """What an unknown birth date keeps open, which no coded reason can settle."""
+    elderly = appraisal.findings[ELDERLY]
+    if elderly.presence is not Presence.UNKNOWN:
+        return []
+    return [f"The patient's age is not known here; for {topic.concepts[ELDERLY].label} another scenario applies."]
 
 
 def instead_record(facts: Sequence[Concept], *, rated: bool) -> str:
@@ -425,15 +488,19 @@ def instead_record(facts: Sequence[Concept], *, rated: bool) -> str:
 
 def _notes_paragraph(topic: Topic, appraisal: Appraisal) -> str:
     lines = [
-        f"{capitalised(topic.notes[note].label)}: {_evidence(finding.evidence[0])}."
+        f"{_noted(topic.notes[note].label, finding.presence)}: {_evidence(finding.evidence[0])}."
         for note, finding in appraisal.reading.notes.items()
-        if finding.presence is Presence.PRESENT and finding.evidence
+        if finding.presence is not Presence.ABSENT and finding.evidence
     ]
     for earlier in appraisal.reading.earlier_imaging[:2]:
         lines.append(
             f"Earlier lumbar imaging: {_evidence(earlier)}; the ACR ratings are for a first study, not for a repeat."
         )
     return "**Note:** " + " ".join(lines) if lines else ""
+
+
+def _noted(label: str, presence: Presence) -> str:
+    return capitalised(label if presence is Presence.PRESENT or "possible" in label else f"possible {label}")
 
 
 def _child_paragraph(appraisal: Appraisal) -> str:

@@ -30,11 +30,10 @@ class DraftOrder:
 
     resource: Json
     ordered: OrderedProcedure | NotJudged
-
-    @property
-    def has_id(self) -> bool:
-        """Actions can name it."""
-        return isinstance(self.resource.get("id"), str) and bool(self.resource["id"])
+    components: tuple[str, ...] = ()
+    """``Type/id`` of the drafts that are parts of the same study."""
+    nameable: bool = True
+    """No other draft has its id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +62,33 @@ def read_orders(
     live = Counter(
         coding for each in imaging if word(each.draft.resource, "status") in _DRAFTS for coding in set(each.codings)
     )
-    found: dict[str, DraftOrder] = {}
+    found: list[DraftOrder] = []
     for each in imaging:
         own = word(each.draft.resource, "status") in _DRAFTS
         others = [coding for coding, count in live.items() if count > (own and coding in each.codings)]
         component = knowledge.orders.is_component_beside(each.codings, others)
-        if component or each.reference in found or not _is_judged(each, selected, imaging, knowledge):
+        resource = each.draft.resource
+        twice = any(order.resource == resource for order in found)
+        if component or twice or not _is_judged(each, selected, imaging, knowledge):
             continue
-        found[each.reference] = DraftOrder(each.draft.resource, _read(reader, each, others, knowledge))
-    return list(found.values())
+        ordered = _read(reader, each, others, knowledge)
+        components = _components(each, imaging, knowledge)
+        namesakes = [draft.resource for reference, draft in drafts if reference == each.reference]
+        found.append(DraftOrder(resource, ordered, components, all(other == resource for other in namesakes)))
+    return found
+
+
+def _components(each: _Imaging, imaging: list[_Imaging], knowledge: Knowledge) -> tuple[str, ...]:
+    """The live drafts that are parts of the same study and have an id that an action can name."""
+    found = (
+        other.reference
+        for other in imaging
+        if other is not each
+        and word(other.draft.resource, "status") in _DRAFTS
+        and word(other.draft.resource, "id")
+        and knowledge.orders.is_component_beside(other.codings, each.codings)
+    )
+    return tuple(dict.fromkeys(found))
 
 
 def _imaging(

@@ -102,7 +102,7 @@ class Judge:
         if isinstance(order.ordered, NotJudged):
             return JudgedOrder(order, order.ordered, None)
         appraisal = appraise_order(self.knowledge, chart, order.ordered, today)
-        draft = Draft(order.resource, one_of_several=several, therapy_ordered=therapy)
+        draft = Draft(order.resource, several, therapy, order.components, order.nameable)
         return JudgedOrder(
             order, appraisal, build_card(self.knowledge.topic, appraisal, draft, self.settings.cards, shape)
         )
@@ -128,6 +128,7 @@ def compose(topic: Topic, judged: Judged, call: HookRequest, client: Client, sha
         for order in judged.orders
         if client.system_actions
         and isinstance(order.appraisal, Appraisal)
+        and order.draft.nameable
         and (action := rating_action(topic, order.appraisal, order.draft.resource, new_uuid)) is not None
     ]
     return Answer(issued, response(topic, issued, judged.appraisals, actions, mirrored=shape.mirrored_actions))

@@ -119,7 +119,7 @@ class Weighing:
     def add(self, entry: Entry, label: str, strength: Strength | None, how: str = "") -> None:
         """Record an entry that counts: it decides with an included code, and leaves open with a supporting one."""
         decides = strength is Strength.INCLUDED
-        evidence = evidence_of(entry, label, how or ("" if decides else "supporting code"))
+        evidence = evidence_of(entry, label, how or ("" if decides else "which does not decide alone"))
         (self.present if decides else self.open).append(evidence)
 
     def leave_open(self, entry: Entry, label: str, how: str) -> None:

@@ -197,7 +197,12 @@ def test_a_site_that_rates_on_the_order_alone_says_that_the_chart_was_not_seen(k
     alone = Settings(rate_on_order_alone=True)
     card = _card(knowledge, {"code": "CPT 72148"}, alone, not_delivered=list(KEYS))
     assert card.indicator is Indicator.WARNING
+    assert card.summary.endswith(" The chart was not seen.")
     assert "The chart was not seen" in card.detail
+    in_part = _card(knowledge, {"code": "CPT 72148"}, alone, not_delivered=["medications", "imaging"])
+    assert in_part.summary.endswith(" The chart was seen in part.")
+    aside = _card(knowledge, {"code": "CPT 72148"}, alone, not_delivered=["imaging", "referrals"])
+    assert "seen" not in aside.summary
     assert "Searched and not found" not in card.detail
 
 
@@ -213,6 +218,67 @@ def test_the_card_names_facts_with_date_and_place(knowledge: Knowledge) -> None:
     fall = {"id": "f1", "code": ["ICD-10-CM W18.30XA", "text Fall at home"], "onset": "2026-02-21"}
     card = _card(knowledge, {"code": "CPT 72132"}, conditions=[ACUTE, fall])
     assert "Fall at home, 2026-02-21 (Condition/f1)" in card.detail
+
+
+def test_what_is_refuted_is_not_told_as_searched_and_not_found(knowledge: Knowledge) -> None:
+    """A denied cancer stands once, under what was refuted."""
+    denied = {"code": "ICD-10-CM C61", "verification": "refuted"}
+    detail = _card(knowledge, {"code": "CPT 72148"}, conditions=[ACUTE, denied]).detail
+    refuted, searched = (
+        next(each for each in detail.split("\n\n") if each.startswith(begin))
+        for begin in ("**Refuted in the chart:**", "**Searched and not found:**")
+    )
+    assert ("ancer" in refuted, "cancer" in searched) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("code", "named"),
+    [
+        ("ICD-10-CM F11.20", None),
+        ("ICD-10-CM R50.9", "suspicion of infection"),
+        ("ICD-10-CM Z85.46", "suspicion of cancer"),
+    ],
+)
+def test_a_summary_claims_no_disease_that_the_chart_does_not_name(
+    knowledge: Knowledge, code: str, named: str | None
+) -> None:
+    """Fever is no infection and a history is no cancer: the summary says suspicion, as the ACR's scenario does."""
+    conditions = [ACUTE, {"code": code, "onset": "2026-02-25"}]
+    summary = _card(knowledge, {"code": "CPT 72133"}, conditions=conditions).summary
+    assert (f"With {named}," in summary) == (named is not None)
+
+
+def test_what_takes_two_facts_is_not_told_as_one(knowledge: Knowledge) -> None:
+    """Surgery candidates are those referred after treatment: neither is named as enough."""
+    card = _card(knowledge, {"code": "CPT 72148"}, conditions=[ACUTE], not_delivered=["procedures", "medications"])
+    assert "six weeks" not in card.summary
+    chronic = {"code": LBP, "onset": "2025-11-02"}
+    unseen = _card(knowledge, {"code": "CPT 72148"}, conditions=[chronic], not_delivered=list(KEYS))
+    assert "surgical referral after therapy" in unseen.summary
+
+
+def test_a_card_for_a_child_speaks_of_children(knowledge: Knowledge) -> None:
+    """Under 18 the rating is told as an adults' one, without their drugs and weeks, and X-rays are not preferred."""
+    card = _card(knowledge, {"code": "CPT 72100"}, birth_date="2012-06-01")
+    assert "(adult criteria)" in card.summary
+    assert "drugs" not in card.detail
+    assert "six weeks of treatment bring" not in card.detail
+    assert "studies without ionizing radiation are preferred" in card.detail
+    assert "ionizing" not in _card(knowledge, {"code": "CPT 72148"}, birth_date="2012-06-01").detail
+
+
+def test_an_unknown_age_is_told_where_no_reason_can_settle_it(knowledge: Knowledge) -> None:
+    """Without a birth date the card says that older patients have a scenario of their own."""
+    card = _card(knowledge, {"code": "CPT 72148"}, birth_date=None)
+    assert "for age 65 or more another scenario applies" in card.detail
+    assert "another scenario" not in _card(knowledge, {"code": "CPT 72148"}).detail
+
+
+def test_many_gaps_are_told_in_one_sentence(knowledge: Knowledge) -> None:
+    """Three are named, the rest are counted."""
+    gaps = [{"id": f"w{number}", "code": "text words"} for number in range(6)]
+    detail = _card(knowledge, {"code": "CPT 72148"}, conditions=[ACUTE, *gaps]).detail
+    assert ", Condition/w2 (no code of a known system) and 3 more." in detail
 
 
 def test_the_words_of_the_categories_are_the_guidelines() -> None:
