@@ -153,8 +153,14 @@ def _choice(**values: bool) -> Callable[[str], bool]:
     return read
 
 
+def _digits(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise ValueError(text)  # int() would take 1_0, +1 and the digits of every script
+    return int(text)
+
+
 def _size(text: str) -> int:
-    size = int(text)
+    size = _digits(text)
     if not 1_000 <= size <= 1_000_000_000:
         raise ValueError(text)
     return size
@@ -168,7 +174,7 @@ def _url(text: str) -> str:
 
 def _number(least: int, most: int) -> Callable[[str], int]:
     def read(text: str) -> int:
-        number = int(text)
+        number = _digits(text)
         if not least <= number <= most:
             raise ValueError(text)
         return number

@@ -23,8 +23,9 @@ def _imports(package: str) -> Iterator[tuple[Path, str]]:
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
                 yield from ((file, alias.name) for alias in node.names)
-            elif isinstance(node, ast.ImportFrom) and node.module:
-                yield file, node.module
+            elif isinstance(node, ast.ImportFrom):
+                above = file.relative_to(ROOT).parts[: -node.level] if node.level else ()
+                yield file, ".".join([*above, *filter(None, [node.module])])
 
 
 @pytest.mark.parametrize("package", sorted(OURS))

@@ -74,6 +74,17 @@ def test_evaluate_as_json_prints_the_answer(request_file: Path, capsys: pytest.C
     assert json.loads(capsys.readouterr().out)["cards"][0]["indicator"] == "warning"
 
 
+def test_evaluate_ends_quietly_when_its_reader_has_seen_enough(request_file: Path) -> None:
+    """A pipe that is closed early is no error."""
+    command = [sys.executable, "-m", "cds_service", "evaluate", str(request_file), "--explain"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        running.stdout.close()
+        assert running.stderr.read() == b""
+    assert running.returncode == 0
+
+
 def test_evaluate_says_what_is_wrong_with_a_request(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A request that the service would refuse ends with 1 and its reason, a missing file with 2."""
     file = tmp_path / "bad.json"
@@ -88,6 +99,7 @@ def test_evaluate_says_what_is_wrong_with_a_request(tmp_path: Path, capsys: pyte
     [
         ({"CDS_RATE_ON_ORDER_ALONE": "yes"}, "CDS_RATE_ON_ORDER_ALONE: 'yes' is not on or off"),
         ({"CDS_MAX_BODY": "12"}, "CDS_MAX_BODY: '12' is not a number of bytes"),
+        ({"CDS_MAX_BODY": "1_000_0"}, "CDS_MAX_BODY: '1_000_0' is not a number of bytes"),
         ({"CDS_DATABASE_URL": "here"}, "CDS_DATABASE_URL: 'here' is not a SQLAlchemy URL"),
         ({"CDS_COLOUR": "red"}, "CDS_COLOUR: no such setting"),
     ],
