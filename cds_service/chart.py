@@ -472,7 +472,8 @@ class ChartReader:
             return None
         codings = self._coded(resource, resource.get("code"))
         values = [name for name in resource if name.startswith("value") and resource[name] is not None]
-        if codings is None or (resource.get("dataAbsentReason") and not values):
+        absent = resource.get("dataAbsentReason")
+        if codings is None or (isinstance(absent, dict) and absent.get("coding")):
             return None
         observed, dropped = _parse(Observation, resource, needed=("status",))
         quantity = observed.valueQuantity

@@ -88,8 +88,10 @@ def _read(case: Case, concept: Concept, onset: episodes.Onset | None) -> Finding
 
 def _leave_open_what_was_not_read(case: Case, concept: Concept, reading: ConceptReading, found: Weighing) -> None:
     """An entry of which only the codes were read, or all but its value, may be what the reading looks for."""
+    if reading.kind in _OF_THE_ORDER or concept.silence is Silence.ABSENT:
+        return
     for entry in case.unread:
-        if reading.kind in _OF_THE_ORDER or not (entry.unread or reading.kind in _BY_VALUE):
+        if not (entry.unread or reading.kind in _BY_VALUE):
             continue
         in_time, open_because = counts(case, concept, reading, entry)
         if not in_time and not open_because:

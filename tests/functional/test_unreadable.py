@@ -174,6 +174,7 @@ def _observed(code: str, **value: Any) -> Json:
         {"valueRange": {"low": {"value": 38}}},
         {"valueCodeableConcept": {"text": "high"}},
         {"valueString": "39", "dataAbsentReason": {"text": "odd"}},
+        {"valueString": "39", "dataAbsentReason": "odd"},
         {"valueQuantity": {"value": 36.5, "code": "Cel"}, "status": "banana"},
         {"valueQuantity": {"value": 36.5, "code": "Cel"}, "modifierExtension": [{"url": "http://x"}]},
     ],
