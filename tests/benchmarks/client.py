@@ -110,18 +110,22 @@ def ask_at_once(port: int, requests: Iterator[Request], connections: int) -> lis
             began[connection] = since
             connection.send(request)
 
-        for _ in range(connections):
-            ask(None)
-        while selector.get_map():
-            for key, _ in selector.select():
-                connection: Connection = key.data
-                if not connection.receive():
-                    continue
-                taken.append(time.perf_counter() - began.pop(connection))
-                if connection.is_over:
-                    selector.unregister(connection.sock)
-                    connection.sock.close()
-                    ask(None)
-                else:
-                    ask(connection)
+        try:
+            for _ in range(connections):
+                ask(None)
+            while selector.get_map():
+                for key, _ in selector.select():
+                    connection: Connection = key.data
+                    if not connection.receive():
+                        continue
+                    taken.append(time.perf_counter() - began.pop(connection))
+                    if connection.is_over:
+                        selector.unregister(connection.sock)
+                        connection.sock.close()
+                        ask(None)
+                    else:
+                        ask(connection)
+        finally:
+            for key in list(selector.get_map().values()):
+                key.data.sock.close()
     return taken
