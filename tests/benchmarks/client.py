@@ -73,19 +73,21 @@ def ask_in_turn(port: int, requests: Iterable[Request]) -> list[float]:
     """Ask and wait, on one connection; the seconds that each answer took, a new connection included."""
     connection: Connection | None = None
     taken = []
-    for request in requests:
-        began = time.perf_counter()
-        if connection is None:
-            connection = Connection(port)
-        connection.send(request)
-        while not connection.receive():
-            pass
-        taken.append(time.perf_counter() - began)
-        if connection.is_over:
+    try:
+        for request in requests:
+            began = time.perf_counter()
+            if connection is None:
+                connection = Connection(port)
+            connection.send(request)
+            while not connection.receive():
+                pass
+            taken.append(time.perf_counter() - began)
+            if connection.is_over:
+                connection.sock.close()
+                connection = None
+    finally:
+        if connection is not None:
             connection.sock.close()
-            connection = None
-    if connection is not None:
-        connection.sock.close()
     return taken
 
 

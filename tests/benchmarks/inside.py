@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -78,6 +79,7 @@ def through(application: Wsgi, path: str, body: bytes) -> bytes:
 def application(today: Callable[[], date] = lambda: AS_OF) -> Iterator[Wsgi]:
     """The application as `serve` wires it: a store, figures shared by files, and a log that goes nowhere."""
     with tempfile.TemporaryDirectory() as folder, Path(os.devnull).open("w", encoding="utf-8") as nowhere:
+        handlers = list(logging.root.handlers)
         with redirect_stderr(nowhere):
             log_as_json()
         figures = Folder.make()
@@ -90,6 +92,7 @@ def application(today: Callable[[], date] = lambda: AS_OF) -> Iterator[Wsgi]:
             gc.unfreeze()
             close(app)
             figures.remove()
+            logging.root.handlers[:] = handlers
 
 
 @dataclass(frozen=True, slots=True)

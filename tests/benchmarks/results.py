@@ -40,7 +40,8 @@ def _machine(figures: Json) -> str:
     )
 
 
-def _table(head: list[str], rows: list[list[str]]) -> str:
+def table(head: list[str], rows: list[list[str]]) -> str:
+    """Markdown, the first column of words and the others of figures."""
     lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
     return "\n".join(f"| {' | '.join(row)} |" for row in lines)
 
@@ -60,7 +61,7 @@ def _targets(figures: Json) -> str:
         [target.name, target.asked, number(target.value(figures)), "met" if target.is_met(figures) else "**not met**"]
         for target in TARGETS
     ]
-    return "### Targets\n\n" + _table(["target", "asked", "measured", ""], rows)
+    return "### Targets\n\n" + table(["target", "asked", "measured", ""], rows)
 
 
 def _one_connection(figures: Json) -> str:
@@ -78,7 +79,7 @@ def _one_connection(figures: Json) -> str:
         if group in SHOWN
         for name, row in names.items()
     ]
-    return "### One connection\n\n" + _table([*head, "to constant by rate", "by CPU"], rows)
+    return "### One connection\n\n" + table([*head, "to constant by rate", "by CPU"], rows)
 
 
 def _at_once(figures: Json) -> str:
@@ -100,7 +101,7 @@ def _at_once(figures: Json) -> str:
     )
     return (
         "### Sixteen connections at once\n\n"
-        + _table(head, rows)
+        + table(head, rows)
         + f"\n\nTwo workers to one, by calls a second: {ratios}. The client runs on the same cores; the last column is "
         "its share of the CPU time of both, which two workers lack.\n\n"
         f"Memory of two workers with their master after that (PSS): {memory}."
@@ -114,7 +115,7 @@ def _conditions(figures: Json) -> str:
     rows = [[f"{int(number):,}", *(_shown(each[number]) for each in marginal.values())] for number in numbers]
     return (
         "### Growing charts\n\nCPU time for each Condition more, of some 560 bytes, beside what the views take to read "
-        "and to parse it.\n\n" + _table(head, rows)
+        "and to parse it.\n\n" + table(head, rows)
     )
 
 
@@ -125,7 +126,7 @@ def _in_process(figures: Json) -> str:
     rows = [[size, *(_shown(found[f"{size}, {way}"], 4) for way in head[1:])] for size in sizes]
     return (
         "### Without HTTP\n\nCalls for each second of CPU time, from bytes to bytes: through the functions alone, and "
-        "through the WSGI application with store, figures and log.\n\n" + _table(head, rows)
+        "through the WSGI application with store, figures and log.\n\n" + table(head, rows)
     )
 
 
@@ -133,7 +134,7 @@ def _starts(figures: Json) -> str:
     rows = [[name, _shown(spread, 4)] for name, spread in figures["starts_ms"].items()]
     return (
         "### Start\n\nFrom the command to the first 200 on a POST, two workers; a first start makes the store.\n\n"
-        + _table(["server", "ms"], rows)
+        + table(["server", "ms"], rows)
     )
 
 
@@ -148,7 +149,7 @@ def _peers(figures: Json) -> str:
         "### Beside others\n\nThroughput to the constant view under Gunicorn's sync worker. What others reached was "
         "measured once, on another day: a limit to hold, not a result of this run. They need Node.js and accounts for "
         "value sets, so they are not started here.\n\n"
-        + _table(["service", "lean", "EHR-like", "asked, lean", "asked, EHR-like"], rows)
+        + table(["service", "lean", "EHR-like", "asked, lean", "asked, EHR-like"], rows)
     )
 
 
@@ -168,5 +169,5 @@ def _scaling(figures: Json) -> str:
         "### Scaling out\n\n"
         f"For the EHR-like body on cores like these, {scaling.BUSY:.0%} busy, machines of {scaling.CORES} cores, and "
         "one more that may be missing. An order is two calls at least: while it is chosen, and when it is signed.\n\n"
-        + _table(["calls a second", "open mode", "with ES384"], rows)
+        + table(["calls a second", "open mode", "with ES384"], rows)
     )
