@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import itertools
 import signal
+import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -29,11 +31,13 @@ def all_are_gone(workers: set[str], it: Served) -> bool:
 
 
 def test_a_worker_is_replaced_after_so_many_requests_and_none_is_lost(tmp_path: Path) -> None:
-    """With CDS_MAX_REQUESTS=40, six hundred calls over kept connections are answered, in the end by other workers."""
+    """With CDS_MAX_REQUESTS=40, six hundred calls over kept connections are answered, by many workers, and recorded."""
     with service(tmp_path, CDS_MAX_REQUESTS="40") as it:
         before = set(it.workers)
         assert len(ask_at_once(it.port, itertools.repeat(CALL, 600), 8)) == 600
         assert all_are_gone(before, it)
+    with closing(sqlite3.connect(tmp_path / "lumbar-imaging-cds.sqlite3")) as store:
+        assert store.execute("select count(*) from appraisal").fetchone() == (600,)
 
 
 def test_workers_are_replaced_at_a_word_and_no_call_is_lost(tmp_path: Path) -> None:
