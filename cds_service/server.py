@@ -37,6 +37,9 @@ class Server(BaseApplication):  # type: ignore[misc]
             "timeout": 30,
             "graceful_timeout": 30,
             "keepalive": 5,
+            # What a library might leak does not add up. The jitter keeps workers from being replaced all at once.
+            "max_requests": settings.max_requests,
+            "max_requests_jitter": settings.max_requests // 10,
             "preload_app": True,
             "limit_request_line": 4094,
             "limit_request_fields": 64,

@@ -63,6 +63,7 @@ class Settings:
     metrics: Access = Access.LOOPBACK
     metrics_token: str | None = None
     pages: bool | None = None
+    max_requests: int = 100_000
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -365,6 +366,12 @@ VARIABLES = {
         "on or off",
         "on: `GET /` is a page to try the service with synthetic patients, and any request is explained to its sender",
         default="`on` in open mode, else `off`",
+    ),
+    "CDS_MAX_REQUESTS": Variable(
+        "max_requests",
+        _number(0, 1_000_000_000),
+        "a number from 0 to 1000000000",
+        "requests after which a worker is replaced by a fresh one, give or take a tenth; 0: never",
     ),
 }
 

@@ -31,6 +31,7 @@ HEAD_SECONDS = 10.0
 REQUEST_SECONDS = 30.0
 SEND_SECONDS = 10
 LINGER_SECONDS = 2.0
+STOP_SECONDS = 2.0
 
 MOST_ARRIVING = 500
 MOST_LINGERING = 200
@@ -160,7 +161,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         """Every second: who has sent too little for too long, and who does not hang up."""
         super().murder_pending()
         now = time.monotonic()
-        for connection in [each for each in self.arriving if each.is_late(now) or self._may_go(each)]:
+        for connection in [each for each in self.arriving if each.is_late(now) or self._may_go(each, now)]:
             if connection.arriving.data:
                 self._refuse(connection, 408)
             else:
@@ -168,9 +169,12 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         for sock in [sock for sock, until in self.lingering.items() if until <= now]:
             self._hang_up(sock)
 
-    def _may_go(self, connection: Connection) -> bool:
-        """A worker that stops waits for what has begun to arrive, and for nothing else."""
-        return not self.alive and not connection.arriving.data
+    def _may_go(self, connection: Connection, now: float) -> bool:
+        """A worker that stops waits for what has begun to arrive, and a moment for what may be on its way.
+
+        A kept connection that has just become readable has a request in it that was not read yet.
+        """
+        return not self.alive and not connection.arriving.data and now - connection.since > STOP_SECONDS
 
     def _refuse(self, connection: Connection, status: int) -> None:
         log.warning("refused a request before it was whole: %s", status)

@@ -154,3 +154,15 @@ def _dressed(resource: Json) -> Json:
             local = {"system": SYSTEMS["local"], "code": "4711", "display": "as it is called here"}
             shown[name] = {**shown[name], "coding": [*shown[name]["coding"], local]}
     return shown
+
+
+def feedback(card: str) -> bytes:
+    """One item of feedback, about a card of its own: the same one again would be no news to the store."""
+    reason = {"system": SYSTEMS["local"], "code": "clinical-judgement"}
+    item = {
+        "card": card,
+        "outcome": "overridden",
+        "outcomeTimestamp": "2026-03-02T10:00:00Z",
+        "overrideReason": {"reason": reason, "userComment": "seen before"},
+    }
+    return _written({"feedback": [item]})
