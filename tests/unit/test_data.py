@@ -12,10 +12,12 @@ import pytest
 
 from cds_service.discovery import PREFETCH
 from knowledge.__main__ import main
-from knowledge.checks import has_loinc_digit, has_verhoeff_digit, problems
+from knowledge.check_digits import has_loinc_digit, has_verhoeff_digit
+from knowledge.checks import problems
 from knowledge.guideline import AppropriatenessCategory
-from knowledge.loading import LOW_BACK_PAIN, ROOT, SUPPORTING, Knowledge, KnowledgeError, load
+from knowledge.loading import LOW_BACK_PAIN, Knowledge, load
 from knowledge.rendering import render
+from knowledge.sources import ROOT, SUPPORTING, KnowledgeError
 
 Json = dict[str, Any]
 NOT, MAY, DISAGREE, USUALLY = AppropriatenessCategory
