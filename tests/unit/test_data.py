@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,14 +20,6 @@ from knowledge.sources import ROOT, SUPPORTING, KnowledgeError
 
 Json = dict[str, Any]
 NOT, MAY, DISAGREE, USUALLY = AppropriatenessCategory
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A copy of the topic that a test may break."""
-    copy = tmp_path / "topic"
-    shutil.copytree(LOW_BACK_PAIN, copy)
-    return copy
 
 
 def _edit(file: Path, change: Callable[[Json], None]) -> None:
