@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
@@ -20,6 +21,7 @@ def disagreements(sources: Sources, topic: Topic) -> Iterator[Fault]:
         *_locators(sources.topic),
         *_radiation(sources.topic),
         *_criteria(topic),
+        *_silence(sources),
         *_numbers(sources.topic),
     ):
         yield Fault(sources.topic_file, path, message)
@@ -85,15 +87,21 @@ def _cells(data: Json) -> Found:
                 )
 
 
+# The portal's numbers of scenarios have seven digits; those of topics and variants are shorter.
+_SCENARIO = re.compile(r"\d{7}")
+
+
 def _locators(data: Json) -> Found:
     """Each locator names its variant, its row and its scenarios."""
     names = {procedure["id"]: procedure["name"] for procedure in data["procedures"]}
     for number, variant in enumerate(data["variants"]):
         for index, rating in enumerate(variant["ratings"]):
             where = f"$.variants[{number}].ratings[{index}].locator"
-            for scenario in variant["scenarios"]:
-                if scenario["id"] not in rating["locator"]:
-                    yield where, f"does not name scenario {scenario['id']}"
+            named, listed = set(_SCENARIO.findall(rating["locator"])), {each["id"] for each in variant["scenarios"]}
+            for scenario in sorted(listed - named):
+                yield where, f"does not name scenario {scenario}"
+            for scenario in sorted(named - listed):
+                yield where, f"names scenario {scenario}, which the variant does not list"
             if f"variant {variant['number']} " not in rating["locator"]:
                 yield where, f"does not name variant {variant['number']}"
             if names[rating["procedure"]] not in rating["locator"]:
@@ -123,13 +131,21 @@ def _criteria(topic: Topic) -> Found:
         elif concept.red_flag and concept.id not in leads_to:
             yield f"$.concepts[{place}]", f"{concept.id} is a red flag, and no variant holds by it"
     for place, variant in enumerate(topic.variants.values()):
+        where = f"$.variants[{place}].criterion"
+        for concept_id in sorted(_valueless(variant.criterion)):
+            if any(reading.kind == "duration" for reading in topic.concepts[concept_id].readings):
+                yield where, f"does not say which {concept_id}"
         if variant.number in topic.remaining_variants:
-            yield from _remaining(f"$.variants[{place}].criterion", topic, variant, leads_to)
+            yield from _remaining(where, topic, variant, leads_to)
+        elif _denied(variant.criterion):
+            yield "$.remaining_variants", f"variant {variant.number} asks that others do not hold, and is not listed"
 
 
 def _remaining(where: str, topic: Topic, variant: Variant, leads_to: set[ConceptId]) -> Found:
     """What remains when nothing else holds denies exactly what leads elsewhere."""
     denied = _denied(variant.criterion)
+    if not _affirmed(variant.criterion):
+        yield where, "asks for nothing that must be present"
     for stray in sorted(denied - leads_to):
         yield where, f"{stray} rules the variant out, and leads to no other"
     others = {
@@ -155,6 +171,19 @@ def _affirmed(criterion: Criterion) -> set[ConceptId]:
             return set()
 
 
+def _valueless(criterion: Criterion) -> set[ConceptId]:
+    """The concepts that are asked for without a value."""
+    match criterion:
+        case Has(concept, None):
+            return {concept}
+        case AllOf(criteria) | AnyOf(criteria):
+            return {concept for each in criteria for concept in _valueless(each)}
+        case Not(inner):
+            return _valueless(inner)
+        case _:
+            return set()
+
+
 def _sufficient(criterion: Criterion) -> set[ConceptId]:
     """The concepts of which each makes a criterion true by itself."""
     match criterion:
@@ -175,6 +204,41 @@ def _denied(criterion: Criterion) -> set[ConceptId]:
             return {concept for each in criteria for concept in _denied(each)}
         case _:
             return set()
+
+
+# What has to be delivered before silence means that nothing of this kind is there.
+_NEEDED = {
+    "statement": "conditions",
+    "medication": "medications",
+    "steroid-courses": "medications",
+    "drug-for-pain": "medications",
+    "therapy": "procedures",
+    "age": "patient",
+}
+
+
+def _silence(sources: Sources) -> Found:
+    """Silence needs what the readings of a concept look at, and an internal concept asks what another one finds."""
+    concepts = sources.topic["concepts"]
+    found = {name for each in concepts if not each.get("internal") for name in _sets(each)}
+    for number, concept in enumerate(concepts):
+        if concept.get("internal"):
+            for name in sorted(_sets(concept) - found):
+                yield f"$.concepts[{number}].readings", f"no other concept reads the value set {name}"
+        if not isinstance(concept["silence"], dict):
+            continue
+        for reading in concept["readings"]:
+            need = _NEEDED.get(reading["kind"])
+            # A drug of which no code decides leaves a concept open, where it is seen.
+            decides = reading["kind"] != "medication" or reading["value_set"] in sources.value_sets
+            if need and decides and need not in concept["silence"]["needs"]:
+                yield f"$.concepts[{number}].silence.needs", f"{need} is not listed, where {reading['kind']} looks"
+
+
+def _sets(concept: Json) -> set[str]:
+    return {
+        name for each in concept["readings"] for name in (each.get("value_set"), *each.get("value_sets", ())) if name
+    }
 
 
 def _numbers(data: Json) -> Found:
