@@ -358,6 +358,13 @@ REFUSED: list[tuple[str, str, Change | None, str, str]] = [
         "variant 2 asks that others do not hold",
     ),
     (
+        "a scenario twice",
+        TOPIC,
+        lambda d: d["variants"][5]["scenarios"].append(d["variants"][5]["scenarios"][0]),
+        "$.variants",
+        "scenario 3194307 stands here twice",
+    ),
+    (
         "a lost scenario",
         TOPIC,
         lambda d: d["variants"][6]["scenarios"].pop(),
