@@ -120,11 +120,11 @@ REFUSED: list[tuple[str, str, Change | None, str, str]] = [
     ("a lost variant", TOPIC, lambda d: d["variants"].pop(2), "$.variants", "variant 3 is missing"),
     ("a lost last variant", TOPIC, lambda d: d["variants"].pop(), "$.variants", "variant 7 is missing"),
     (
-        "a variant of no table",
+        "a variant that the table does not have",
         TOPIC,
-        lambda d: d["variants"][6].update(number=8),
+        lambda d: d["variants"].append({**d["variants"][6], "number": 8, "scenarios": [{"id": "1", "name": "new"}]}),
         "$.variants",
-        "variant 7 is missing, though the table has it",
+        "variant 8 is not one of the table",
     ),
     (
         "a variant twice",
