@@ -271,6 +271,13 @@ REFUSED: list[tuple[str, str, Change | None, str, str]] = [
         "steroid-days is not less than steroid-window",
     ),
     (
+        "elderly as soon as adult",
+        TOPIC,
+        _reading("elderly", 0, at_least="adult-age"),
+        "$.concepts[12].readings[0].at_least",
+        "adult-age is not less than adult-age",
+    ),
+    (
         "an age in days",
         TOPIC,
         lambda d: d["entry"].update(adult_age="fever-window"),
