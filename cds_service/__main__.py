@@ -15,7 +15,8 @@ from cds_service.problems import Problem
 from cds_service.settings import Auth, Settings, SettingsError
 from cds_service.site import SiteError
 from cds_service.store_commands import add_commands
-from knowledge.loading import KnowledgeError, load_low_back_pain
+from knowledge.loading import load_low_back_pain
+from knowledge.sources import KnowledgeError
 
 
 def main(arguments: list[str] | None = None) -> int:

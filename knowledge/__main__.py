@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 
 from knowledge.checks import problems
-from knowledge.loading import LOW_BACK_PAIN, ROOT, KnowledgeError, load
+from knowledge.loading import LOW_BACK_PAIN, load
 from knowledge.rendering import write
+from knowledge.sources import ROOT, KnowledgeError
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from knowledge.appraisal import NoCriteriaReason, NotJudgedReason
 from knowledge.episodes import ACUTE, SUBACUTE_OR_CHRONIC
-from knowledge.loading import KnowledgeError, read_checked, read_json
-
-Json = dict[str, Any]
+from knowledge.sources import Json, KnowledgeError, Sources, read_checked
 
 _STATES = {"present", "absent", "unknown"}
 # Two of the three states is all that some concepts can have in a chart.
@@ -20,11 +19,11 @@ _CANNOT_BE = {
 }
 
 
-def uncovered(folder: Path) -> Iterator[str]:
+def uncovered(sources: Sources) -> Iterator[str]:
     """What of a topic no ruling holds, and rulings that cannot be used; each with the place of the cases."""
-    data = read_json(folder / "topic.json")
-    where = folder / "cases"
-    rulings, faults = _rulings(where)
+    data = sources.topic
+    where = sources.folder / "cases"
+    rulings, faults = _rulings(where, data)
     yield from faults
     yield from _variants(where, data, rulings)
     yield from _concepts(where, data, rulings)
@@ -33,11 +32,12 @@ def uncovered(folder: Path) -> Iterator[str]:
             yield f"{where}: $.rulings: the note {note['id']} needs rulings with it and without"
 
 
-def _rulings(folder: Path) -> tuple[list[Json], list[str]]:
+def _rulings(folder: Path, topic: Json) -> tuple[list[Json], list[str]]:
     """What the rulings expect, and the faults of their files."""
     found: list[Json] = []
     faults: list[str] = []
     names: dict[str, Path] = {}
+    known = _known(topic)
     for file in sorted(folder.glob("*.json")):
         try:
             data = read_checked(file, "cases.schema.json")
@@ -50,7 +50,24 @@ def _rulings(folder: Path) -> tuple[list[Json], list[str]]:
                 faults.append(f"{file}: $.rulings[{number}]: {ruling['name']!r} stands in {first} too")
             names[ruling["name"]] = file
             found.append(ruling["expect"])
+            for name, (what, there) in known.items():
+                named = ruling["expect"].get(name, [])
+                for stranger in sorted({named} - there if isinstance(named, str) else set(named) - there):
+                    faults.append(f"{file}: $.rulings[{number}].expect.{name}: no such {what}: {stranger}")
     return found, faults
+
+
+def _known(topic: Json) -> dict[str, tuple[str, set[Any]]]:
+    """What a ruling may name under each member of what it expects: how it is called, and what the topic has of it."""
+    concepts = {each["id"] for each in topic["concepts"]}
+    return {
+        "established": ("variant", {each["number"] for each in topic["variants"]}),
+        "procedures": ("procedure", {each["id"] for each in topic["procedures"]}),
+        "findings": ("concept", concepts),
+        "missing": ("concept", concepts),
+        "reason": ("reason", {*NoCriteriaReason, *NotJudgedReason}),
+        "notes": ("note", {each["id"] for each in topic["notes"]}),
+    }
 
 
 def _variants(where: Path, data: Json, rulings: list[Json]) -> Iterator[str]:
@@ -66,9 +83,6 @@ def _variants(where: Path, data: Json, rulings: list[Json]) -> Iterator[str]:
 
 
 def _concepts(where: Path, data: Json, rulings: list[Json]) -> Iterator[str]:
-    known = {each["id"] for each in data["concepts"]}
-    for unknown in sorted({name for each in rulings for name in each.get("findings", {})} - known):
-        yield f"{where}: $.rulings: no such concept: {unknown}"
     for value in (ACUTE, SUBACUTE_OR_CHRONIC):
         if not any(each.get("duration") == value for each in rulings):
             yield f"{where}: $.rulings: no ruling in which the pain is {value}"

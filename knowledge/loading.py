@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
-from jsonschema import Draft202012Validator
-
+from knowledge.completeness import missing_parts
 from knowledge.criteria import AllOf, AnyOf, Criterion, Has, Not, Suggests, concepts_of
 from knowledge.findings import Coding, ConceptId, PrefetchKey, ProcedureId, ValueSetId
 from knowledge.guideline import (
@@ -32,21 +28,11 @@ from knowledge.guideline import (
 )
 from knowledge.order_text import OrderText, spelling
 from knowledge.orders import Combination, OrderCode, OrderCodes
+from knowledge.soundness import unsound
+from knowledge.sources import ROOT, SUPPORTING, Fault, Json, KnowledgeError, Sources, read_sources
 from knowledge.vocabulary import Form, Ingredient, Strength, ValueSet, Vocabulary, read_coding
 
-ROOT = Path(str(files("knowledge")))
-SCHEMAS = ROOT / "schemas"
 LOW_BACK_PAIN = ROOT / "low_back_pain"
-SUPPORTING = "-supporting"
-
-Json = dict[str, Any]
-
-
-class KnowledgeError(Exception):
-    """The data cannot be used; the message names the file and the place in it."""
-
-    def __init__(self, file: Path | str, path: str, message: str) -> None:
-        super().__init__(f"{file}: {path}: {message}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,59 +52,33 @@ def load_low_back_pain() -> Knowledge:
 
 
 def load(folder: Path) -> Knowledge:
-    """Read one topic's folder; raises KnowledgeError where the data is not as its schema says."""
-    topic_file = folder / "topic.json"
-    orders_file = folder / "orders.json"
-    topic_data = read_checked(topic_file, "topic.schema.json")
-    value_sets = _value_sets(folder / "valuesets")
-    topic = _Reader(topic_file, topic_data, value_sets).topic()
-    orders_data = read_checked(orders_file, "orders.schema.json")
-    orders = _orders(orders_file, orders_data, topic)
+    """Read one topic's folder; raises KnowledgeError at the first thing that is not as it must be."""
+    sources = read_sources(folder)
+    refuse(missing_parts(sources))
+    knowledge = build(sources)
+    refuse(unsound(sources, knowledge.topic, knowledge.vocabulary, knowledge.orders))
+    return knowledge
+
+
+def refuse(faults: Iterable[Fault]) -> None:
+    """Raise the first fault, where there is one."""
+    for fault in faults:
+        raise KnowledgeError(*fault)
+
+
+def build(sources: Sources) -> Knowledge:
+    """What the files say, as the types of the house; raises KnowledgeError where a reference leads nowhere."""
+    value_sets = _value_sets(sources)
+    topic = _Reader(sources.topic_file, sources.topic, value_sets).topic()
+    orders = _orders(sources.orders_file, sources.orders, topic)
     asked_for = frozenset(
         value_set
         for concept in (*topic.concepts.values(), *topic.notes.values())
         for reading in concept.readings
         for value_set in reading.every_set
     )
-    vocabulary = Vocabulary(value_sets, _ingredients(folder / "rxnorm-products.json"), asked_for)
-    return Knowledge(topic, vocabulary, orders, _order_text(orders_file, orders_data["text"], orders))
-
-
-def read_json(file: Path) -> Json:
-    """The object in a file; a duplicate key is an error, for one of the two values would be lost."""
-
-    def unique(pairs: list[tuple[str, Any]]) -> Json:
-        found = dict(pairs)
-        if len(found) != len(pairs):
-            names = [name for name, _ in pairs]
-            twice = next(name for name in names if names.count(name) > 1)
-            raise KnowledgeError(file, twice, "this key stands twice in one object")
-        return found
-
-    try:
-        data = json.loads(file.read_text(encoding="utf-8"), object_pairs_hook=unique)
-    except OSError as error:
-        raise KnowledgeError(file, "$", f"cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise KnowledgeError(file, f"byte {error.start}", "not UTF-8") from error
-    except json.JSONDecodeError as error:
-        raise KnowledgeError(file, f"line {error.lineno}", error.msg) from error
-    if not isinstance(data, dict):
-        raise KnowledgeError(file, "$", "not an object")
-    return data
-
-
-def read_checked(file: Path, schema: str) -> Json:
-    """The object in a file, held by one of the project's schemas."""
-    data = read_json(file)
-    for error in sorted(_validator(schema).iter_errors(data), key=lambda found: found.json_path):
-        raise KnowledgeError(file, error.json_path, error.message[:300])
-    return data
-
-
-@cache
-def _validator(schema: str) -> Draft202012Validator:
-    return Draft202012Validator(read_json(SCHEMAS / schema))
+    vocabulary = Vocabulary(value_sets, _ingredients(sources.products_file, sources.products), asked_for)
+    return Knowledge(topic, vocabulary, orders, _order_text(sources.orders_file, sources.orders["text"], orders))
 
 
 def _coding(file: Path, path: str, data: Json) -> Coding:
@@ -128,20 +88,19 @@ def _coding(file: Path, path: str, data: Json) -> Coding:
     return coding
 
 
-def _value_sets(folder: Path) -> dict[ValueSetId, ValueSet]:
+def _value_sets(sources: Sources) -> dict[ValueSetId, ValueSet]:
     found: dict[ValueSetId, ValueSet] = {}
-    names = sorted({file.stem.removesuffix(SUPPORTING) for file in folder.glob("*.json")})
-    for name in names:
+    for name in sorted({stem.removesuffix(SUPPORTING) for stem in sources.value_sets}):
         members: dict[Coding, Strength | None] = {}
         branches: dict[str, Strength | None] = {}
         displays: dict[Coding, str] = {}
         title = ""
         # Supporting codes first: a code that decides wins over the same code that only points.
         for stem, strength in ((name + SUPPORTING, Strength.SUPPORTING), (name, Strength.INCLUDED)):
-            file = folder / f"{stem}.json"
-            if not file.exists():
+            data = sources.value_sets.get(stem)
+            if data is None:
                 continue
-            data = read_checked(file, "valueset.schema.json")
+            file = sources.value_set_file(stem)
             title = str(data["title"]).removesuffix(": supporting codes")
             compose = data["compose"]
             for part, kind in (("include", strength), ("exclude", None)):
@@ -173,9 +132,9 @@ def _codes(file: Path, where: str, block: Json) -> list[tuple[Coding, str, bool]
     return found
 
 
-def _ingredients(file: Path) -> dict[Coding, Ingredient]:
+def _ingredients(file: Path, data: Json) -> dict[Coding, Ingredient]:
     found: dict[Coding, Ingredient] = {}
-    for group_number, group in enumerate(read_checked(file, "products.schema.json")["group"]):
+    for group_number, group in enumerate(data["group"]):
         for number, element in enumerate(group["element"]):
             where = f"$.group[{group_number}].element[{number}]"
             target = element["target"][0]

@@ -59,7 +59,7 @@ def test_the_pure_packages_know_no_framework(package: str) -> None:
 
 def test_no_clinical_number_stands_in_the_code_that_reads_charts() -> None:
     """The modules that decide hold no number above 9 but the shape of dates and codes: thresholds live in the topic."""
-    allowed = {"knowledge/dates.py", "knowledge/checks.py", "knowledge/vocabulary.py", "knowledge/rendering.py"}
+    allowed = {"knowledge/dates.py", "knowledge/check_digits.py", "knowledge/vocabulary.py", "knowledge/rendering.py"}
     numbers = {
         f"{file.relative_to(ROOT)}: {node.value}"
         for package in ("knowledge", "cards")
@@ -72,7 +72,8 @@ def test_no_clinical_number_stands_in_the_code_that_reads_charts() -> None:
         and abs(node.value) > 9
     }
     assert numbers == {
-        "knowledge/loading.py: 300",  # length of a quoted schema error
+        "knowledge/sources.py: 300",  # length of a quoted schema error
+        "knowledge/agreement.py: 32",  # where water freezes in degrees Fahrenheit
         "cards/wording.py: 139",  # longest summary, CDS Hooks 2.0.1
         "cards/wording.py: 80",  # longest quotation from a chart
         "cards/configuration.py: 100",  # most cards of one answer

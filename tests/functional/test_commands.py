@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -152,6 +153,23 @@ def test_serve_refuses_to_start_in_one_line(
     assert main(["serve", *arguments]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert words in line
+
+
+def test_serve_refuses_to_start_on_damaged_knowledge(tmp_path: Path) -> None:
+    """Where a value set was cut short, the service ends with 2 and one line that names the file and the place."""
+    shutil.copytree(ROOT / "knowledge", tmp_path / "knowledge")
+    damaged = tmp_path / "knowledge" / "low_back_pain" / "valuesets" / "cauda-equina-syndrome.json"
+    data = json.loads(damaged.read_text(encoding="utf-8"))
+    data["compose"]["include"] = data["compose"]["include"][:1]
+    damaged.write_text(json.dumps(data), encoding="utf-8")
+    command = [sys.executable, "-m", "cds_service", "serve", "--port", str(_free_port())]
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
+    ended = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    (line,) = ended.stderr.splitlines()
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert line.startswith(f"cds-service: {damaged}: $.compose.include: holds ")
 
 
 def _free_port() -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,21 +11,15 @@ import pytest
 
 from cds_service.discovery import PREFETCH
 from knowledge.__main__ import main
-from knowledge.checks import has_loinc_digit, has_verhoeff_digit, problems
+from knowledge.check_digits import has_loinc_digit, has_verhoeff_digit
+from knowledge.checks import problems
 from knowledge.guideline import AppropriatenessCategory
-from knowledge.loading import LOW_BACK_PAIN, ROOT, SUPPORTING, Knowledge, KnowledgeError, load
+from knowledge.loading import LOW_BACK_PAIN, Knowledge, load
 from knowledge.rendering import render
+from knowledge.sources import ROOT, SUPPORTING, KnowledgeError
 
 Json = dict[str, Any]
 NOT, MAY, DISAGREE, USUALLY = AppropriatenessCategory
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A copy of the topic that a test may break."""
-    copy = tmp_path / "topic"
-    shutil.copytree(LOW_BACK_PAIN, copy)
-    return copy
 
 
 def _edit(file: Path, change: Callable[[Json], None]) -> None:
