@@ -262,3 +262,12 @@ def test_an_order_that_is_sent_twice_is_judged_once(judge: Judge) -> None:
     request["context"]["draftOrders"]["entry"] *= 2
     judged = _judged(judge, request)
     assert (len(judged.appraisals), len(judged.cards)) == (1, 1)
+
+
+def test_nobody_is_younger_than_nothing(judge: Judge) -> None:
+    """Someone born some day of this year is not yet one, however much of the year is left."""
+    request = _request()
+    request["prefetch"]["patient"]["birthDate"] = "2026"
+    appraisal = _appraisal(judge, request)
+    assert [each.label for each in appraisal.findings[ConceptId("elderly")].evidence] == ["age 0 years"]
+    assert appraisal.reading.is_child
