@@ -229,7 +229,8 @@ def _observation(told: Json, name: str) -> Json:
     if "effective" in told:
         shown["effectiveDateTime"] = told["effective"]
     if "value" in told:
-        shown["valueQuantity"] = {"value": told["value"], "unit": told["unit"], "code": told["unit"]}
+        unit = {"unit": told["unit"], "code": told["unit"]} if "unit" in told else {}
+        shown["valueQuantity"] = {"value": told["value"], **unit}
     if "coded" in told:
         shown["valueCodeableConcept"] = concept(told["coded"])
     if "yes" in told:

@@ -410,7 +410,7 @@ def test_a_preflight_is_answered_without_authentication(client: FlaskClient, pat
 def test_an_unexpected_fault_is_a_500_without_its_message(
     make_app: Callable[..., Flask], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A bug answers with an OperationOutcome and logs kind and place, never the data it choked on."""
+    """A bug answers browsers too, with an OperationOutcome, and logs kind and place, never the data it choked on."""
 
     def choke(*_: object, **__: object) -> None:
         raise RuntimeError("Jane Q Public")
@@ -418,6 +418,7 @@ def test_an_unexpected_fault_is_a_500_without_its_message(
     monkeypatch.setattr("cds_service.order_hooks.read_chart", choke)
     response = make_app().test_client().post(SELECT, json=_request())
     assert response.status_code == 500
+    assert response.headers["Access-Control-Allow-Origin"] == "*"
     assert "Public" not in response.text
     assert "RuntimeError" in caplog.text
     assert "Public" not in caplog.text

@@ -116,6 +116,31 @@ def test_conservative_care_removes_the_order_or_refers(knowledge: Knowledge) -> 
     assert (referral["subject"], referral["reasonCode"]) == (sent["subject"], sent["reasonCode"])
 
 
+def test_a_referral_takes_over_what_the_order_says_of_its_patient(knowledge: Knowledge) -> None:
+    """The physical therapy referral names the order's encounter, requester, date, reasons, Conditions and insurance."""
+    carried = {
+        "encounter": {"reference": "Encounter/e1"},
+        "requester": {"reference": "Practitioner/u1"},
+        "authoredOn": "2026-03-02",
+        "reasonReference": [{"reference": "Condition/conditions-0"}],
+        "insurance": [{"reference": "Coverage/c1"}],
+    }
+    body = request_for({"order": {"code": "CPT 72148", "reasons": [LBP]}, "chart": {"conditions": [ACUTE]}})
+    order = body["context"]["draftOrders"]["entry"][0]["resource"]
+    order.update(carried, note=[{"text": "claustrophobic"}])
+    body["prefetch"]["patient"]["birthDate"] = "1981-05-10"
+    (card,) = Judge(knowledge, DEFAULTS).judge(parse_request(json.dumps(body).encode(), "order-select"), AS_OF).cards
+    referral = card.suggestions[1].actions[1].resource
+    assert referral is not None
+    kept = {name: order[name] for name in ("subject", "reasonCode", *carried)}
+    assert {name: value for name, value in referral.items() if name in order and name != "code"} == {
+        **kept,
+        "resourceType": "ServiceRequest",
+        "status": "draft",
+        "intent": "order",
+    }
+
+
 def test_a_replacement_keeps_the_system_of_the_order(knowledge: Knowledge) -> None:
     """An order by CPT is replaced by CPT, an order by LOINC by LOINC."""
     cancer = [ACUTE, {"code": "ICD-10-CM C61"}]
@@ -281,6 +306,14 @@ def test_many_gaps_are_told_in_one_sentence(knowledge: Knowledge) -> None:
     assert ", Condition/w2 (no code of a known system) and 3 more." in detail
 
 
+def test_no_more_than_two_earlier_studies_are_told_of(knowledge: Knowledge) -> None:
+    """Of three earlier studies of the lumbar spine the card names two, so that it stays short."""
+    reports = [{"code": "CPT 72100", "effective": f"2025-0{month}-01"} for month in (3, 5, 7)]
+    for told, named in ((reports[:1], 1), (reports[:2], 2), (reports, 2)):
+        card = _card(knowledge, {"code": "CPT 72148"}, imaging=told)
+        assert card.detail.count("Earlier lumbar imaging") == named
+
+
 def test_the_words_of_the_categories_are_the_guidelines() -> None:
     """The four categories are named as the ACR names them."""
     assert [*CATEGORY.values()] == [
@@ -303,6 +336,24 @@ def test_chart_text_in_the_gallery_cannot_format(knowledge: Knowledge) -> None:
     card = _card(knowledge, {"code": "CPT 72133"}, conditions=[ACUTE, tricky])
     assert "<" not in card.detail.replace("&lt;", "")
     assert r"\*\*now\*\*" in card.detail
+
+
+@pytest.mark.parametrize("text", [None, "MRI L-spine"], ids=["nameless", "named"])
+def test_an_id_in_the_request_cannot_format(knowledge: Knowledge, text: str | None) -> None:
+    """Ids of orders, of what was found and of what could not be read stand in the detail as plain letters."""
+    odd = "<i>*[a](http://x)*"
+    order = {"code": ["CPT 72148", f"text {text}"] if text else "CPT 72148", "reasons": [LBP]}
+    found = {"id": f"found{odd}", "code": "ICD-10-CM D05.11"}
+    unread = {"id": f"unread{odd}", "code": "text a tumour?"}
+    chart = {"birth_date": "1981-05-10", "conditions": [ACUTE, found, unread]}
+    body = request_for({"order": order, "also_ordered": [{"code": "CPT 72100"}], "chart": chart})
+    body["context"]["draftOrders"]["entry"][0]["resource"]["id"] = f"order{odd}"
+    body["context"]["selections"] = []
+    judged = Judge(knowledge, DEFAULTS).judge(parse_request(json.dumps(body).encode(), "order-select"), AS_OF)
+    detail = judged.cards[0].detail
+    inert = r"&lt;i&gt;\*\[a\](http\://x)\*"
+    assert [f"{kind}{inert}" in detail for kind in ("order", "found", "unread")] == [True, True, True]
+    assert odd not in detail
 
 
 def test_codes_are_displayed_from_the_value_set_where_the_chart_has_no_words(knowledge: Knowledge) -> None:

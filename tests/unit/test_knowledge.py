@@ -98,6 +98,8 @@ def test_a_concept_that_is_not_found_is_unknown() -> None:
         ("http://hl7.org/fhir/sid/icd-10", "M545", Coding(ICD_10_CM, "M545")),
         ("urn:oid:2.16.840.1.113883.6.90", "M54.5-", Coding(ICD_10_CM, "M545")),
         ("http://snomed.info/sct", " 279039007 ", Coding(SNOMED_CT, "279039007")),
+        ("http://snomed.info/sct/", "279039007", Coding(SNOMED_CT, "279039007")),
+        ("http://loinc.org/", "30679-5", Coding(LOINC, "30679-5")),
         ("http://snomed.info/sct", "16650241000119101", Coding(SNOMED_CT, "16650241000119101")),
         ("https://bluebutton.cms.gov/resources/codesystem/hcpcs", "72148", Coding(CPT, "72148")),
         ("http://hl7.org/fhir/sid/icd-10-cm", "IMO0002", None),
@@ -149,6 +151,16 @@ def test_codes_of_one_order_are_intersected(knowledge: Knowledge) -> None:
     assert isinstance(orders.resolve([cpt, Coding(LOINC, "36059-4")]), ConflictingCodes)
     assert orders.resolve([Coding(CPT, "70551")]) is None
     assert orders.resolve([Coding(CPT, "78815")]) == Study(())
+
+
+def test_an_order_is_a_component_only_where_each_of_its_studies_is(knowledge: Knowledge) -> None:
+    """A myelogram beside a CT is a part of it; with a radiograph in the same order it is an order of its own."""
+    myelogram, radiograph, ct = Coding(CPT, "72265"), Coding(CPT, "72100"), Coding(CPT, "72132")
+    is_component = knowledge.orders.is_component_beside
+    assert is_component([myelogram, Coding(CPT, "99999")], [ct])
+    assert not is_component([myelogram, radiograph], [ct])
+    assert not is_component([myelogram], [radiograph])
+    assert not is_component([Coding(CPT, "99999")], [ct])
 
 
 def _matches(established: tuple[int, ...] = (), possible: tuple[int, ...] = ()) -> tuple[VariantMatch, ...]:

@@ -1,0 +1,273 @@
+"""Where a reading turns: at the edge of a threshold, at the end of a course, between one resource and its double."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from cds_service.envelope import parse_request
+from cds_service.order_hooks import Judge, Judged
+from cds_service.settings import Settings
+from knowledge.appraisal import Appraisal
+from knowledge.findings import ConceptId, PrefetchKey
+from knowledge.loading import Knowledge
+from tests.cases_as_fhir import AS_OF, concept, request_for
+
+Json = dict[str, Any]
+
+LBP = "ICD-10-CM M54.50"
+PREDNISONE = concept("RxNorm 198145")
+DAYS = {"code": "d"}
+SUBJECT = {"reference": "Patient/p1"}
+
+
+@pytest.fixture(scope="module")
+def judge(knowledge: Knowledge) -> Judge:
+    return Judge(knowledge, Settings())
+
+
+def _request(key: str | None = None, *resources: Json) -> Json:
+    """Ten days of low back pain, a lumbar MRI, a chart delivered in full; with these resources under ``key``."""
+    pain = {"code": LBP, "onset": "2026-02-20"}
+    told = {
+        "order": {"code": "CPT 72148", "reasons": [LBP]},
+        "chart": {"birth_date": "1981-05-10", "conditions": [pain]},
+    }
+    request = request_for(told)
+    if key is not None:
+        for resource in resources:
+            request["prefetch"][key]["entry"].append({"resource": {"id": "x", "subject": SUBJECT, **resource}})
+    return request
+
+
+def _order(request: Json) -> Json:
+    order: Json = request["context"]["draftOrders"]["entry"][0]["resource"]
+    return order
+
+
+def _judged(judge: Judge, request: Json) -> Judged:
+    return judge.judge(parse_request(json.dumps(request).encode(), "order-select"), AS_OF)
+
+
+def _appraisal(judge: Judge, request: Json) -> Appraisal:
+    (found,) = _judged(judge, request).appraisals
+    assert isinstance(found, Appraisal)
+    return found
+
+
+def _presence(judge: Judge, request: Json, concept_id: str) -> str:
+    appraisal = _appraisal(judge, request)
+    return {**appraisal.findings, **appraisal.reading.notes}[ConceptId(concept_id)].presence.value
+
+
+def _observation(code: str, quantity: Json) -> Json:
+    return {
+        "resourceType": "Observation",
+        "status": "final",
+        "code": concept(code),
+        "effectiveDateTime": "2026-03-01",
+        "valueQuantity": quantity,
+    }
+
+
+def _prescription(**more: Any) -> Json:
+    base = {"resourceType": "MedicationRequest", "status": "completed", "intent": "order", "authoredOn": "2025-08-01"}
+    return {**base, "medicationCodeableConcept": PREDNISONE, **more}
+
+
+TEMPERATURE = ("LOINC 8310-5", "Cel", "infection")
+T_SCORE = ("LOINC 38267-1", "{T-score}", "osteoporosis")
+FILTRATION = ("LOINC 98979-8", "mL/min/{1.73_m2}", "contrast-caution")
+
+
+@pytest.mark.parametrize(
+    ("measured", "comparator", "value", "presence"),
+    [
+        (TEMPERATURE, "<", 38, "absent"),
+        (TEMPERATURE, "<", 37.5, "absent"),
+        (TEMPERATURE, "<", 39, "unknown"),
+        (TEMPERATURE, "<=", 38, "unknown"),
+        (TEMPERATURE, "<=", 37.9, "absent"),
+        (TEMPERATURE, ">=", 38, "present"),
+        (TEMPERATURE, ">=", 37.9, "unknown"),
+        (TEMPERATURE, ">", 38, "present"),
+        (TEMPERATURE, ">", 37, "unknown"),
+        (T_SCORE, "<", -2.5, "present"),
+        (T_SCORE, "<=", -2.5, "present"),
+        (T_SCORE, "<", -2.4, "unknown"),
+        (T_SCORE, "<=", -2.4, "unknown"),
+        (T_SCORE, ">", -2.5, "absent"),
+        (T_SCORE, ">=", -2.5, "unknown"),
+        (T_SCORE, ">", -2.6, "unknown"),
+        (T_SCORE, ">=", -2.4, "absent"),
+        (FILTRATION, None, 30, "absent"),
+        (FILTRATION, None, 29.9, "present"),
+        (FILTRATION, "<", 30, "present"),
+        (FILTRATION, "<=", 30, "unknown"),
+        (FILTRATION, "<=", 29, "present"),
+        (FILTRATION, "<", 31, "unknown"),
+        (FILTRATION, ">=", 30, "absent"),
+        (FILTRATION, ">", 30, "absent"),
+        (FILTRATION, ">", 29, "unknown"),
+    ],
+)
+def test_a_comparator_is_held_against_the_edge_of_the_threshold(
+    judge: Judge, measured: tuple[str, str, str], comparator: str | None, value: float, presence: str
+) -> None:
+    """Below 38 is no fever and at least 38 is one; what lies on both sides of a threshold leaves it open."""
+    code, unit, concept_id = measured
+    quantity = {"value": value, "unit": unit, **({"comparator": comparator} if comparator else {})}
+    assert _presence(judge, _request("observations", _observation(code, quantity)), concept_id) == presence
+
+
+@pytest.mark.parametrize(
+    ("shortest", "longest", "presence"),
+    [(90, 120, "present"), (89, 90, "unknown"), (30, 89, "absent")],
+)
+def test_a_range_of_lengths_is_sure_of_its_shortest_alone(
+    judge: Judge, shortest: int, longest: int, presence: str
+) -> None:
+    """A course of 89 to 90 days may be ninety days of steroids, one of 90 to 120 days is."""
+    bounds = {"low": {"value": shortest, **DAYS}, "high": {"value": longest, **DAYS}}
+    dosage = [{"timing": {"repeat": {"boundsRange": bounds}}}]
+    request = _request("medications", _prescription(dosageInstruction=dosage))
+    assert _presence(judge, request, "chronic-steroid-use") == presence
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "presence"), [(60, 40, "unknown"), (40, 95, "present"), (40, 40, "absent")]
+)
+def test_two_instructions_run_together_or_one_after_the_other(
+    judge: Judge, first: int, second: int, presence: str
+) -> None:
+    """Two lengths in one prescription last at least as long as the longer, and at most as long as both."""
+    dosages = [
+        {"timing": {"repeat": {"boundsDuration": {"value": days, **DAYS}}}, "sequence": number}
+        for number, days in enumerate((first, second), 1)
+    ]
+    request = _request("medications", _prescription(dosageInstruction=dosages))
+    assert _presence(judge, request, "chronic-steroid-use") == presence
+
+
+def test_a_drug_by_two_routes_is_systemic_where_one_of_them_is(judge: Judge) -> None:
+    """Hydrocortisone on the skin and by mouth is taken by mouth; on the skin alone it is not systemic."""
+    skin, mouth = concept("SNOMED 6064005"), concept("SNOMED 26643006")
+    drug = _prescription(
+        medicationCodeableConcept=concept("RxNorm 5492"),
+        dispenseRequest={"expectedSupplyDuration": {"value": 120, **DAYS}},
+    )
+    for routes, presence in (([skin, mouth], "present"), ([skin], "absent")):
+        dosed = {**drug, "dosageInstruction": [{"route": route} for route in routes]}
+        assert _presence(judge, _request("medications", dosed), "chronic-steroid-use") == presence
+
+
+@pytest.mark.parametrize(
+    ("element", "presence"),
+    [
+        ({"abatementString": "before Christmas"}, "absent"),
+        ({"abatementBoolean": True}, "absent"),
+        ({"abatementBoolean": False}, "present"),
+        ({}, "present"),
+    ],
+)
+def test_an_abatement_without_a_date_is_an_abatement(judge: Judge, element: Json, presence: str) -> None:
+    """Weight loss that is said to be over does not count, whether anyone wrote when; abated: false is current."""
+    loss = {"resourceType": "Condition", "code": concept("ICD-10-CM R63.4"), "onsetDateTime": "2026-02-01", **element}
+    assert _presence(judge, _request("conditions", loss), "unexplained-weight-loss") == presence
+
+
+@pytest.mark.parametrize("where", ["contained", "prefetched"])
+def test_a_modifier_extension_on_the_drug_itself_leaves_its_prescription_unread(judge: Judge, where: str) -> None:
+    """A Medication whose meaning an extension changes does not say that there is no steroid, nor that there is one."""
+    drug = {"resourceType": "Medication", "id": "drug", "code": PREDNISONE}
+    odd = {**drug, "modifierExtension": [{"url": "http://example.org/not", "valueBoolean": True}]}
+    supply = {"dispenseRequest": {"expectedSupplyDuration": {"value": 120, **DAYS}}}
+    for medication, presence in ((drug, "present"), (odd, "unknown")):
+        reference = {"reference": "#drug" if where == "contained" else "Medication/drug"}
+        prescription = _prescription(medicationReference=reference, **supply)
+        del prescription["medicationCodeableConcept"]
+        if where == "contained":
+            prescription["contained"] = [medication]
+        request = _request("medications", prescription)
+        if where == "prefetched":
+            request["prefetch"]["medications"]["entry"].append({"resource": medication})
+        assert _presence(judge, request, "chronic-steroid-use") == presence
+
+
+@pytest.mark.parametrize(
+    ("key", "kind", "complete"),
+    [
+        ("conditions", "Encounter", False),
+        ("conditions", "Observation", False),
+        ("medications", "Condition", False),
+        ("bone-density", "Observation", True),
+        ("bone-density", "Condition", False),
+        ("procedures", "Procedure", True),
+    ],
+)
+def test_a_resource_of_another_type_in_the_place_of_a_key_is_not_its_answer(
+    judge: Judge, key: str, kind: str, complete: bool
+) -> None:
+    """What stands alone under a key answers it only where it is what the key asks for."""
+    request = _request()
+    fine = {"status": "final" if kind == "Observation" else "completed", "code": concept("SNOMED 38341003")}
+    request["prefetch"][key] = {"resourceType": kind, "id": "x", "subject": SUBJECT, **fine}
+    assert (PrefetchKey(key) in _judged(judge, request).chart.delivered) is complete
+
+
+@pytest.mark.parametrize(("status", "seen"), [("completed", 1), ("in-progress", 0)])
+def test_a_study_under_way_is_no_earlier_study(judge: Judge, status: str, seen: int) -> None:
+    """A radiograph that is being taken has not been seen by anybody; one that was completed is earlier imaging."""
+    study = {"resourceType": "Procedure", "status": status, "code": concept("CPT 72100")}
+    request = _request("procedures", {**study, "performedDateTime": "2026-02-25"})
+    assert len(_appraisal(judge, request).reading.earlier_imaging) == seen
+
+
+RESOLVED = {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/condition-clinical", "code": "resolved"}]}
+
+
+@pytest.mark.parametrize(
+    ("dates", "presence"),
+    [
+        ({}, "present"),
+        ({"onsetDateTime": "2025-05-20", "abatementDateTime": "2025-06-01"}, "absent"),
+        ({"onsetDateTime": "2026-02-20", "abatementDateTime": "2026-02-24"}, "present"),
+    ],
+)
+def test_a_contained_reason_is_dated_as_of_its_order_only_without_a_date_of_its_own(
+    judge: Judge, dates: Json, presence: str
+) -> None:
+    """A fever that was over last summer is none for being carried inside the order; an undated one is the order's."""
+    request = _request()
+    fever = {"resourceType": "Condition", "id": "r", "code": concept("ICD-10-CM R50.9"), "clinicalStatus": RESOLVED}
+    _order(request).update(contained=[{**fever, **dates}], reasonReference=[{"reference": "#r"}])
+    assert _presence(judge, request, "infection") == presence
+
+
+def test_two_conditions_of_one_id_are_both_read(judge: Judge) -> None:
+    """A reason that bears the id of another diagnosis does not put that diagnosis out."""
+    pain = {"resourceType": "Condition", "id": "twice", "code": concept(LBP), "onsetDateTime": "2026-02-20"}
+    request = _request("conditions", pain, {**pain, "code": concept("ICD-10-CM C61")})
+    del _order(request)["reasonCode"]
+    _order(request)["reasonReference"] = [{"reference": "Condition/twice"}]
+    assert _presence(judge, request, "low-back-pain") == "present"
+    assert _presence(judge, request, "cancer") == "present"
+
+
+def test_an_order_that_is_sent_twice_is_judged_once(judge: Judge) -> None:
+    """Two drafts of one id get one appraisal, and one card."""
+    request = _request()
+    request["context"]["draftOrders"]["entry"] *= 2
+    judged = _judged(judge, request)
+    assert (len(judged.appraisals), len(judged.cards)) == (1, 1)
+
+
+def test_nobody_is_younger_than_nothing(judge: Judge) -> None:
+    """Someone born some day of this year is not yet one, however much of the year is left."""
+    request = _request()
+    request["prefetch"]["patient"]["birthDate"] = "2026"
+    appraisal = _appraisal(judge, request)
+    assert [each.label for each in appraisal.findings[ConceptId("elderly")].evidence] == ["age 0 years"]
+    assert appraisal.reading.is_child
