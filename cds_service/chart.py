@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass, replace
 from datetime import date
@@ -22,6 +22,7 @@ from pydantic import BaseModel
 
 from cds_service.fhir_elements import (
     CODE,
+    COMPARATORS,
     DATE,
     LONGEST_COURSE,
     PLAIN,
@@ -85,7 +86,7 @@ _READ: Mapping[type[BaseModel], Mapping[str, Any]] = {
         "status": CODE,
         "authoredOn": DATE,
         "dosageInstruction": [_DOSAGE],
-        "dispenseRequest": {"expectedSupplyDuration": _QUANTITY, "numberOfRepeatsAllowed": PLAIN},
+        "dispenseRequest": {"expectedSupplyDuration": _QUANTITY},
     },
     MedicationStatement: {
         "status": CODE,
@@ -206,6 +207,24 @@ UNCODED = "no code of a known system"
 MALFORMED = "a code that cannot be read"
 
 
+def _each_apart(resources: list[Json]) -> Iterator[tuple[int, Json]]:
+    """Every resource with its place; the components of a panel of observations follow it as observations."""
+    for number, resource in enumerate(resources):
+        yield number, resource
+        if "component" not in resource or resource.get("resourceType") != "Observation":
+            continue
+        common = {
+            name: value for name, value in resource.items() if not name.startswith("value") and name not in _OF_EACH
+        }
+        for component in items(resource["component"]):
+            if isinstance(component, dict) and component.get("code") is not None:
+                yield number, {**common, **component}
+
+
+# What an observation and each of its components have for themselves.
+_OF_EACH = ("code", "component", "dataAbsentReason", "interpretation")
+
+
 class ChartReader:
     """Reads the resources of one patient."""
 
@@ -222,7 +241,7 @@ class ChartReader:
         """The entries of one delivered part, and what of it could not be read."""
         entries: list[Entry] = []
         gaps: list[Gap] = []
-        for number, resource in enumerate(part.resources):
+        for number, resource in _each_apart(part.resources):
             kind = word(resource, "resourceType")
             if self._says_nothing(resource, kind):
                 continue
@@ -445,8 +464,11 @@ class ChartReader:
         if stated is not None and endless and supply is not None:
             length = length_of(supply.expectedSupplyDuration)
             if length is not None:
-                times = 1 + (supply.numberOfRepeatsAllowed or 0)
-                shortest, longest = (min(int(days * times), LONGEST_COURSE) for days in length)
+                repeats = resource["dispenseRequest"].get("numberOfRepeatsAllowed")
+                if repeats is None or (isinstance(repeats, int) and not isinstance(repeats, bool) and repeats >= 0):
+                    shortest, longest = (min(int(days * (1 + (repeats or 0))), LONGEST_COURSE) for days in length)
+                else:
+                    shortest, longest = int(length[0]), LONGEST_COURSE
                 course = Course(shortest, longest, begin=course.begin)
         return self._medication(resource, reference, codings, status, start, None, course, request.dosageInstruction)
 
@@ -479,7 +501,11 @@ class ChartReader:
         quantity = observed.valueQuantity
         coded = self.codings(resource.get("valueCodeableConcept"))
         measured = (quantity is not None and quantity.value is not None) or coded or observed.valueBoolean is not None
-        unread = bool(values) and (not measured or any(name.startswith("value") for name in dropped))
+        unread = bool(values) and (
+            not measured
+            or any(name.startswith("value") for name in dropped)
+            or (quantity is not None and quantity.comparator not in COMPARATORS)
+        )
         return Entry(
             reference=reference,
             kind=Kind.OBSERVATION,

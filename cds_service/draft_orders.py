@@ -238,12 +238,16 @@ def _reasons(reader: ChartReader, resource: Json) -> tuple[list[Entry], list[str
         codings = reader.codings(concept)
         if codings:
             reasons.append(Entry(place, Kind.REASON, codings, text_of(concept), is_reason=True, on_order=True))
-        elif concept not in (None, {}):
+        if (not codings and concept not in (None, {})) or has_malformed_coding(concept):
             unread.append(place)
     for name in ("reasonReference", "supportingInfo"):
         for number, each in enumerate(items(resource.get(name))):
-            reference = each.get("reference") if isinstance(each, dict) else None
-            _read_reference(reader, resource, reference, f"order.{name}[{number}]", name, reasons, unread)
+            place = f"order.{name}[{number}]"
+            reference = each.get("reference") if isinstance(each, dict) else each
+            if isinstance(each, dict) and (reference is None or isinstance(reference, str)):
+                _read_reference(reader, resource, reference, place, name, reasons, unread)
+            elif each is not None or name == "reasonReference":
+                unread.append(place)
     return reasons, unread
 
 
@@ -272,4 +276,5 @@ def _read_reference(
         return
     if entry is not None:
         # A contained Condition without a date of its own is dated as of the order, as a reasonCode is.
-        reasons.append(replace(entry, is_reason=True, on_order=contained and entry.date is None))
+        undated = entry.date is None and entry.end is None
+        reasons.append(replace(entry, is_reason=True, on_order=contained and undated))

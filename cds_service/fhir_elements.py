@@ -38,6 +38,10 @@ _DAY_WORDS = {
 }
 
 
+# How a quantity may compare to its value; None: it is the value.
+COMPARATORS = (None, "<", "<=", ">=", ">")
+
+
 class Unreadable(Exception):
     """An entry that cannot be read; the message says why, without its content.
 
@@ -242,11 +246,13 @@ def length_of(quantity: Any) -> tuple[float, float] | None:
     if days is None:
         return None
     match quantity.comparator:
+        case None:
+            return days, days
         case "<" | "<=":
             return 0, days
         case ">" | ">=":
             return days, LONGEST_COURSE
-    return days, days
+    return 0, LONGEST_COURSE
 
 
 def years_after(day: date, years: int) -> date:

@@ -179,6 +179,8 @@ def _read_foreign(values: Mapping[str, Any], delivered: Delivered) -> None:
             key = KEY_OF_TYPE.get(kind) or OLDER_TYPES.get(kind)
             if key is not None:
                 found.setdefault(key, []).append(resource)
+            elif kind not in BESIDE:
+                failed.append(Gap(name, "a resource of a type that is not known"))
         for key, resources in found.items():
             part = delivered.parts.setdefault(key, Delivery(key))
             part.resources += resources

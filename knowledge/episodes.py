@@ -322,9 +322,8 @@ def read_therapy(case: Case, concept: Concept, reading: ConceptReading, found: W
     """A session of conservative therapy in the window."""
     value_set = reading.value_sets[0]
     for entry in case.of_kind(Kind.PROCEDURE):
-        if case.vocabulary.strength(entry.codings, value_set) is None or entry.certainty is Certainty.REFUTED:
-            continue
-        _add_in_period(case, reading, entry, value_set, found)
+        if case.vocabulary.strength(entry.codings, value_set) is not None:
+            _add_in_period(case, reading, entry, value_set, found)
 
 
 def read_drugs_for_pain(

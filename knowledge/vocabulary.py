@@ -66,7 +66,7 @@ def read_coding(system: object, code: object) -> Coding | None:
 
 @lru_cache(maxsize=1 << 16)
 def _read_coding(system: str, code: str) -> Coding | None:
-    canonical = _CANONICAL.get(system.rstrip("/"))
+    canonical = _CANONICAL.get(system.strip().rstrip("/"))
     if canonical is None:
         return None
     code = code.strip()
@@ -79,7 +79,7 @@ def _read_coding(system: str, code: str) -> Coding | None:
 
 def is_known_system(system: str) -> bool:
     """Whether codes of this system are read, under any of its names."""
-    return system.rstrip("/") in _CANONICAL
+    return system.strip().rstrip("/") in _CANONICAL
 
 
 def is_sequela(coding: Coding) -> bool:

@@ -111,6 +111,11 @@ FLAGS = {
     "temperature": Flag("infection", "observations", _observation("LOINC 8310-5", 39.2, "Cel")),
     "T-score": Flag("osteoporosis", "bone-density", _observation("LOINC 38267-1", -3.1, "{T-score}")),
     "steroids by supply": Flag("chronic-steroid-use", "medications", _prescription(**SUPPLY)),
+    "steroids by three supplies": Flag(
+        "chronic-steroid-use",
+        "medications",
+        _prescription(dispenseRequest={"expectedSupplyDuration": {"value": 40, **DAYS}, "numberOfRepeatsAllowed": 2}),
+    ),
     "steroids by bounds": Flag(
         "chronic-steroid-use", "medications", _prescription(**_dosage(boundsDuration={"value": 120, **DAYS}))
     ),
@@ -149,6 +154,9 @@ FLAGS = {
     ),
     "age": Flag("elderly", "patient", {"birthDate": "1950-05-10"}),
     "retention as a reason": Flag("cauda-equina", on_order={"reasonCode": concept("ICD-10-CM R33.9")}),
+    "retention by the second code of a reason": Flag(
+        "cauda-equina", on_order={"reasonCode": concept(["ICD-10-CM Z00.00", "SNOMED 267064002"])}
+    ),
     "retention as a Condition": Flag(
         "cauda-equina", "conditions", RETENTION, {"reasonReference": {"reference": "Condition/flag"}}
     ),
@@ -253,3 +261,38 @@ def test_a_red_flag_that_is_written_oddly_is_not_absent(judge: Judge, flag: Flag
         if not _takes_back(path, value, odd) and _is_missed(_appraisal(judge, _replaced(request, path, odd)), flag)
     ]
     assert missed == []
+
+
+@pytest.mark.parametrize("repeats", [True, -2])
+def test_a_number_of_repeats_that_is_none_leaves_the_length_of_a_course_open(judge: Judge, repeats: Any) -> None:
+    """Neither true nor a negative number says how often thirty days of prednisone were supplied."""
+    supply = {"expectedSupplyDuration": {"value": 30, **DAYS}, "numberOfRepeatsAllowed": repeats}
+    request, _ = Flag("chronic-steroid-use", "medications", _prescription(dispenseRequest=supply)).request()
+    found = _appraisal(judge, request).findings[ConceptId("chronic-steroid-use")]
+    assert found.presence is Presence.UNKNOWN
+
+
+@pytest.mark.parametrize("comparator", ["\u2265", "x", "ad"])
+def test_a_comparator_that_cannot_be_read_leaves_the_measurement_open(judge: Judge, comparator: str) -> None:
+    """37 degrees with a sign before it that nobody knows is not 37 degrees."""
+    observation = _observation("LOINC 8310-5", 37, "Cel")
+    observation["valueQuantity"]["comparator"] = comparator
+    request, _ = Flag("infection", "observations", observation).request()
+    assert _appraisal(judge, request).findings[ConceptId("infection")].presence is Presence.UNKNOWN
+
+
+@pytest.mark.parametrize("kind", ["Conditions", "CONDITION"])
+def test_a_type_that_is_not_known_opens_the_clients_own_key_too(judge: Judge, kind: str) -> None:
+    """A misspelt Condition among Conditions under a key of another name is not passed over."""
+    flag = FLAGS["cancer"]
+    request, _ = Flag(flag.concept, flag.key, {**flag.resource, "resourceType": kind}).request()
+    request["prefetch"]["item1"] = request["prefetch"].pop("conditions")
+    assert not _is_missed(_appraisal(judge, request), flag)
+
+
+@pytest.mark.parametrize("info", ["Condition/flag", {"reference": 7}, {"reference": ["Condition/flag"]}])
+def test_supporting_info_of_no_shape_is_a_reason_not_read(judge: Judge, info: Any) -> None:
+    """What stands in place of a reference may have pointed to a red flag."""
+    flag = Flag("cauda-equina", "conditions", RETENTION, {"supportingInfo": info})
+    request, _ = flag.request()
+    assert not _is_missed(_appraisal(judge, request), flag)

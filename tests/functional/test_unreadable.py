@@ -304,3 +304,46 @@ def test_days_between_two_periods_of_a_drug_are_not_taken(client: FlaskClient) -
     del drug["dosageInstruction"][1]
     drug["dosageInstruction"][0]["timing"]["repeat"]["boundsPeriod"] = {"start": "2025-06-01", "end": "2026-01-14"}
     assert _presence(client, request, "chronic-steroid-use") == "present"
+
+
+@pytest.mark.parametrize(
+    ("components", "presence"),
+    [
+        ([{"code": concept("LOINC 8310-5"), "valueQuantity": {"value": 39.5, "code": "Cel"}}], "present"),
+        ([{"code": concept("LOINC 8310-5"), "valueQuantity": {"value": 36.5, "code": "Cel"}}], "absent"),
+        ([{"code": concept("LOINC 8310-5"), "valueString": "hot"}], "unknown"),
+        ([{"code": concept("LOINC 8867-4"), "valueQuantity": {"value": 72, "code": "/min"}}], "absent"),
+        ([{"valueQuantity": {"value": 39.5, "code": "Cel"}}, "odd", None], "absent"),
+    ],
+)
+def test_a_temperature_in_a_panel_of_vital_signs_is_read(
+    client: FlaskClient, components: list[Any], presence: str
+) -> None:
+    """Each component counts as an observation of its own, at the time and with the status of its panel."""
+    request = _request()
+    panel = _observed("LOINC 85353-1", component=components)
+    request["prefetch"]["observations"]["entry"].append(panel)
+    assert _presence(client, request, "infection") == presence
+    panel["resource"]["effectiveDateTime"] = "2025-12-01"
+    assert _presence(client, request, "infection") == "absent"
+
+
+def test_a_contained_reason_that_had_ended_counts_by_its_end(client: FlaskClient) -> None:
+    """A fever that was over last summer is no fever of today for standing on the order."""
+    request = _request()
+    fever = {
+        "resourceType": "Condition",
+        "id": "fever",
+        "code": concept("ICD-10-CM R50.9"),
+        "clinicalStatus": {"coding": [{"code": "resolved"}]},
+        "abatementDateTime": "2025-06-01",
+    }
+    _order(request).update(contained=[fever], reasonReference=[{"reference": "#fever"}])
+    assert _presence(client, request, "infection") == "absent"
+
+
+def test_blanks_around_a_system_do_not_hide_its_code(client: FlaskClient) -> None:
+    """A system is compared as a code is, without the blanks around it."""
+    request = _request({"code": "ICD-10-CM C61"})
+    request["prefetch"]["conditions"]["entry"][-1]["resource"]["code"]["coding"][0]["system"] = f" {ICD} "
+    assert _presence(client, request, "cancer") == "present"
