@@ -33,11 +33,16 @@ _CONTAINERS = ("Bundle", "Parameters", "Binary")
 _HARMLESS = ("warning", "information", "success")
 # Types that stand beside what is asked for, included or as a client pleases, and say nothing of a patient's state.
 _BESIDE = (
-    "AllergyIntolerance Appointment CarePlan CareTeam Communication Coverage Device DeviceRequest "
-    "DeviceUseStatement DocumentReference Encounter EpisodeOfCare FamilyMemberHistory Flag Goal Group "
-    "HealthcareService ImagingStudy Immunization Location Media Medication MedicationAdministration "
-    "MedicationDispense NutritionOrder Organization Practitioner PractitionerRole Provenance "
-    "QuestionnaireResponse RelatedPerson RiskAssessment Specimen Substance Task VisionPrescription"
+    "Account ActivityDefinition AdverseEvent AllergyIntolerance Appointment AppointmentResponse AuditEvent "
+    "Basic BodyStructure CarePlan CareTeam ChargeItem Claim ClaimResponse Communication CommunicationRequest "
+    "Consent Contract Coverage CoverageEligibilityRequest CoverageEligibilityResponse DetectedIssue Device "
+    "DeviceRequest DeviceUseStatement DocumentReference Encounter EpisodeOfCare ExplanationOfBenefit "
+    "FamilyMemberHistory Flag Goal Group GuidanceResponse HealthcareService ImagingStudy Immunization "
+    "ImmunizationEvaluation ImmunizationRecommendation Invoice List Location Media Medication "
+    "MedicationAdministration MedicationDispense MedicationKnowledge NutritionOrder Organization "
+    "PaymentNotice Person PlanDefinition Practitioner PractitionerRole Provenance Questionnaire "
+    "QuestionnaireResponse RelatedPerson RequestGroup RiskAssessment Schedule Slot Specimen Substance "
+    "SupplyDelivery SupplyRequest Task VisionPrescription"
 )
 BESIDE = frozenset(_BESIDE.split())
 _LONGEST_REFERENCE = 2_000
