@@ -10,8 +10,6 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from jsonschema import Draft202012Validator
-
 from knowledge.criteria import AllOf, AnyOf, Criterion, Has, Not, Suggests, concepts_of
 from knowledge.findings import Coding, ConceptId, PrefetchKey, ProcedureId, ValueSetId
 from knowledge.guideline import (
@@ -32,6 +30,7 @@ from knowledge.guideline import (
 )
 from knowledge.order_text import OrderText, spelling
 from knowledge.orders import Combination, OrderCode, OrderCodes
+from knowledge.schema import Schema
 from knowledge.vocabulary import Form, Ingredient, Strength, ValueSet, Vocabulary, read_coding
 
 ROOT = Path(str(files("knowledge")))
@@ -111,14 +110,14 @@ def read_json(file: Path) -> Json:
 def read_checked(file: Path, schema: str) -> Json:
     """The object in a file, held by one of the project's schemas."""
     data = read_json(file)
-    for error in sorted(_validator(schema).iter_errors(data), key=lambda found: found.json_path):
+    for error in sorted(_schema(schema).faults(data), key=lambda found: found.json_path):
         raise KnowledgeError(file, error.json_path, error.message[:300])
     return data
 
 
 @cache
-def _validator(schema: str) -> Draft202012Validator:
-    return Draft202012Validator(read_json(SCHEMAS / schema))
+def _schema(name: str) -> Schema:
+    return Schema(read_json(SCHEMAS / name))
 
 
 def _coding(file: Path, path: str, data: Json) -> Coding:
