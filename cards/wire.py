@@ -92,9 +92,9 @@ def _link_json(link: Link) -> Json:
 def without_empty(value: Any) -> Any:
     """A copy without nulls, empty strings, empty lists and empty objects, at any depth; false and 0 stay."""
     if isinstance(value, dict):
-        return _filled({name: without_empty(each) for name, each in value.items()})
+        return {name: kept for name, each in value.items() if (kept := without_empty(each)) or not _is_empty(kept)}
     if isinstance(value, list):
-        return [each for each in map(without_empty, value) if not _is_empty(each)]
+        return [kept for each in value if (kept := without_empty(each)) or not _is_empty(kept)]
     return value
 
 

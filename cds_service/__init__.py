@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from importlib.metadata import version
-from uuid import uuid4
+from typing import Any
 
 from flask import Flask
 
@@ -27,18 +27,26 @@ from cds_service.request_log import register_request_log
 from cds_service.settings import Settings
 from cds_service.store import Store
 from cds_service.upkeep import purge_after
+from cds_service.uuids import new_uuid
 from cds_service.wsgi import PlainPaths, register_cors, register_security_headers
 from knowledge.loading import load_low_back_pain
+
+
+class _App(Flask):
+    """Flask without its question, eight times a request, whether a function is a coroutine: none of ours is."""
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        return func
 
 
 def create_app(
     settings: Settings,
     today: Callable[[], date] = date.today,
-    new_uuid: Callable[[], str] = lambda: str(uuid4()),
+    new_uuid: Callable[[], str] = new_uuid,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Flask:
     """The WSGI application: wiring only. Raises KnowledgeError, SettingsError or StoreError where it could not work."""
-    app = Flask(__name__, static_folder=None)
+    app = _App(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body
     judge = Judge(load_low_back_pain(), settings)
     guideline = judge.knowledge.topic.reference
