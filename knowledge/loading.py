@@ -10,6 +10,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from jiter import from_json
+
 from knowledge.criteria import AllOf, AnyOf, Criterion, Has, Not, Suggests, concepts_of
 from knowledge.findings import Coding, ConceptId, PrefetchKey, ProcedureId, ValueSetId
 from knowledge.guideline import (
@@ -95,7 +97,11 @@ def read_json(file: Path) -> Json:
         return found
 
     try:
-        data = json.loads(file.read_text(encoding="utf-8"), object_pairs_hook=unique)
+        written = file.read_bytes()
+        try:
+            data = from_json(written, catch_duplicate_keys=True)
+        except ValueError:  # what is wrong is told by the slower parser
+            data = json.loads(written.decode("utf-8"), object_pairs_hook=unique)
     except OSError as error:
         raise KnowledgeError(file, "$", f"cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
