@@ -95,13 +95,13 @@ def without_empty(value: Any) -> Any:
     Extensions of a list's primitives (``_given`` beside ``given``) stand by place: they go where a place would be lost.
     """
     if isinstance(value, dict):
-        filled = _filled({name: without_empty(each) for name, each in value.items()})
-        for name in [name for name in filled if name.startswith("_") and isinstance(value[name], list)]:
+        filled = {name: kept for name, each in value.items() if (kept := without_empty(each)) or not _is_empty(kept)}
+        for name in [name for name in filled if name[:1] == "_" and isinstance(value[name], list)]:
             if any(_has_lost_a_place(value.get(each), filled.get(each)) for each in (name, name[1:])):
                 del filled[name]
         return filled
     if isinstance(value, list):
-        return [each for each in map(without_empty, value) if not _is_empty(each)]
+        return [kept for each in value if (kept := without_empty(each)) or not _is_empty(kept)]
     return value
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime
+from functools import partial
 from importlib.metadata import version
-from uuid import uuid4
+from typing import Any
 
 from flask import Flask
 
 from cds_service import metrics
-from cds_service.authentication import register_authentication, trust_in
+from cds_service.callers import register_callers
 from cds_service.discovery import discovery_blueprint
 from cds_service.errors import register_errors
 from cds_service.feedback import feedback_blueprint
@@ -24,21 +25,29 @@ from cds_service.pages import guideline_blueprint, try_blueprint
 from cds_service.recorder import Recorder
 from cds_service.report_page import report_blueprint
 from cds_service.request_log import register_request_log
-from cds_service.settings import Settings
+from cds_service.settings import Auth, Settings
 from cds_service.store import Store
 from cds_service.upkeep import purge_after
+from cds_service.uuids import new_uuid
 from cds_service.wsgi import PlainPaths, register_cors, register_security_headers
 from knowledge.loading import load_low_back_pain
+
+
+class _App(Flask):
+    """Flask without its question, eight times a request, whether a function is a coroutine: none of ours is."""
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        return func
 
 
 def create_app(
     settings: Settings,
     today: Callable[[], date] = date.today,
-    new_uuid: Callable[[], str] = lambda: str(uuid4()),
+    new_uuid: Callable[[], str] = new_uuid,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Flask:
     """The WSGI application: wiring only. Raises KnowledgeError, SettingsError or StoreError where it could not work."""
-    app = Flask(__name__, static_folder=None)
+    app = _App(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body
     judge = Judge(load_low_back_pain(), settings)
     guideline = judge.knowledge.topic.reference
@@ -46,15 +55,21 @@ def create_app(
     recorder = Recorder(store, housekeeping=purge_after(store, settings.retention_days, now))
     memory = Memory(recorder, guideline, now, new_uuid)
     keys, charts = Fetcher(), Fetcher()
-    trust = trust_in(settings, keys, now)
+    trust, by_token = None, None
+    if settings.auth is Auth.REQUIRED or settings.clients_file is not None:
+        from cds_service.authentication import caller, trust_in
+
+        trust = trust_in(settings, keys, now)
+        by_token = partial(caller, trust) if trust is not None else None
     fhir = FhirClient(charts, settings.fhir_deadline, settings.max_body, judge.site.prefetch_keys)
     metrics.service_runs(version("lumbar-imaging-cds"), guideline)
-    app.extensions |= {"store": store, "recorder": recorder, "trust": trust, "fetchers": (keys, charts)}
+    app.extensions |= {"judge": judge, "store": store, "recorder": recorder, "trust": trust}
+    app.extensions["fetchers"] = (keys, charts)
     register_errors(app)
     register_security_headers(app)
     register_cors(app, trust.origins if trust is not None else frozenset("*"))
     register_request_log(app, new_uuid)
-    register_authentication(app, settings, trust)
+    register_callers(app, settings, by_token)
     app.register_blueprint(discovery_blueprint())
     app.register_blueprint(order_hooks_blueprint(judge, fhir, today, new_uuid, memory.remember))
     app.register_blueprint(feedback_blueprint(store, keep_comments=settings.keep_comments))

@@ -159,12 +159,11 @@ def _is_loopback(host: str) -> bool:
 
 
 def _evaluate(options: argparse.Namespace, settings: Settings) -> int:
-    from uuid import uuid4
-
     from cds_service.envelope import parse_json, parse_request
     from cds_service.explain import explain, read_aloud
     from cds_service.json_out import to_json
     from cds_service.order_hooks import Judge, compose
+    from cds_service.uuids import new_uuid
 
     try:
         body = sys.stdin.buffer.read() if options.request == "-" else Path(options.request).read_bytes()
@@ -181,7 +180,7 @@ def _evaluate(options: argparse.Namespace, settings: Settings) -> int:
     shape = judge.shape(settings.profile)
     judged = judge.judge(call, options.today or date.today(), shape)
     topic = judge.knowledge.topic
-    answer = compose(topic, judged, call, settings.anyone, shape, lambda: str(uuid4()))
+    answer = compose(topic, judged, call, settings.anyone, shape, new_uuid)
     if options.json:
         print(json.dumps(json.loads(to_json(answer.json)), indent=2, ensure_ascii=False))
         return 0

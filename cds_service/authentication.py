@@ -1,15 +1,14 @@
-"""Who calls: `g.client` is known before any endpoint is reached."""
+"""Who calls, where callers show a token; loaded only where they do, for cryptography is much to load."""
 
 from __future__ import annotations
 
 import logging
-import math
 import time
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 
-from flask import Flask, g, request
+from flask import g, request
 
 from cds_service import metrics
 from cds_service.addresses import Address
@@ -19,16 +18,12 @@ from cds_service.database import open_engine
 from cds_service.fetching import Budget, Deadline, Fetcher, FetchFailed
 from cds_service.key_sets import BadKeySet, FetchedKeys, Keys, KeySet, StaticKeys, read_key_set
 from cds_service.problems import Problem
-from cds_service.rate_limit import RateLimit
 from cds_service.settings import Auth, Settings, SettingsError
 from cds_service.token_memory import TokenMemory, TokenMemoryError
 from cds_service.tokens import TokenRefused, Trust
 
 log = logging.getLogger("cds_service")
 
-_SERVICES = "/cds-services"
-# Who calls what needs no token, and who is refused.
-_NOBODY = Client("unknown", origins=())
 _KEY_SET_SECONDS = 2.0
 _KEY_SET_SIZE = 256_000
 
@@ -70,27 +65,8 @@ def trust_in(settings: Settings, fetcher: Fetcher, now: Callable[[], datetime]) 
     return Trust(settings.public_url, {each.issuer: (each, keys_of(each, fetcher)) for each in clients}, memory, now)
 
 
-def register_authentication(app: Flask, settings: Settings, trust: Trust | None) -> None:
-    """With ``trust``, services and feedback need a token; without it every caller is the settings' client."""
-    limit = RateLimit(settings.rate_limit, time.monotonic) if settings.rate_limit is not None else None
-
-    @app.before_request
-    def identify() -> None:
-        g.client = settings.anyone if trust is None else _NOBODY
-        if trust is not None and _needs_a_token(settings):
-            g.client = _caller(trust)
-        if limit is not None and request.path.startswith(f"{_SERVICES}/") and request.method != "OPTIONS":
-            _hold_back(limit, g.client.name if trust is not None else str(request.remote_addr))
-
-
-def _needs_a_token(settings: Settings) -> bool:
-    """Everything below the services does, in every method; a preflight never does, since browsers send none with it."""
-    if request.method == "OPTIONS":
-        return False
-    return request.path.startswith(f"{_SERVICES}/") or (request.path == _SERVICES and not settings.open_discovery)
-
-
-def _caller(trust: Trust) -> Client:
+def caller(trust: Trust) -> Client:
+    """Who sends the request, by its token. Raises Problem."""
     try:
         return trust.caller(request.headers.get("Authorization"), request.path).client
     except TokenRefused as refused:
@@ -101,13 +77,6 @@ def _caller(trust: Trust) -> Client:
         g.refused = f"memory: {error}"
         metrics.refused("jwt-memory")
         raise Problem(503, "The service cannot answer now; call again later.", (("Retry-After", "5"),)) from None
-
-
-def _hold_back(limit: RateLimit, caller: str) -> None:
-    wait = limit.wait(caller)
-    if wait:
-        metrics.refused("rate")
-        raise Problem(429, "There are too many calls; call again later.", (("Retry-After", str(math.ceil(wait))),))
 
 
 def keys_of(trusted: TrustedClient, fetcher: Fetcher) -> Keys:

@@ -20,6 +20,7 @@ from fhir.resources.R4B.reference import Reference
 from fhir.resources.R4B.servicerequest import ServiceRequest
 from pydantic import BaseModel
 
+from cds_service.codings import codings_of
 from cds_service.fhir_elements import (
     CODE,
     COMPARATORS,
@@ -30,7 +31,6 @@ from cds_service.fhir_elements import (
     at_age,
     course_of,
     end_of,
-    has_malformed_coding,
     items,
     length_of,
     parse,
@@ -128,7 +128,7 @@ _GIVEN: Mapping[type[BaseModel], Json] = {
 }
 
 # Every status a resource can have (FHIR R4); another one cannot be read.
-_STATUSES = {
+_STATUSES_OF = {
     "Procedure": "preparation in-progress not-done on-hold stopped completed entered-in-error unknown",
     "MedicationRequest": "active on-hold cancelled completed entered-in-error stopped draft unknown",
     "MedicationStatement": "active completed entered-in-error intended stopped on-hold unknown not-taken",
@@ -137,6 +137,7 @@ _STATUSES = {
     "DiagnosticReport": "registered partial preliminary final amended corrected appended cancelled "
     "entered-in-error unknown",
 }
+_STATUSES = {kind: frozenset(statuses.split()) for kind, statuses in _STATUSES_OF.items()}
 _NO_MEDICATION = {"draft", "cancelled", "entered-in-error", "not-taken", "intended"}
 _NO_INTENT = {"proposal", "plan", "option"}
 _OBSERVED = {"final", "amended", "corrected", "preliminary"}
@@ -295,12 +296,13 @@ class ChartReader:
         subject = resource.get("subject")
         if not isinstance(subject, dict) or subject.get("reference") != self.own_reference:
             return False
-        codings = self.codings(resource.get("code"))
-        if len(resource["code"]["coding"] if codings else ()) != len(codings):
-            return False  # one of them is not read, or stands twice: it is looked at more closely
+        code = resource.get("code")
+        codings, malformed = codings_of(code)
         # A refuted category denies what lies below it, although no list holds the category itself.
         return (
             bool(codings)
+            and not malformed
+            and "modifierExtension" not in (code or {})
             and not self.vocabulary.knows(codings)
             and status_code(resource, "verificationStatus") != "refuted"
         )
@@ -363,21 +365,15 @@ class ChartReader:
 
     def codings(self, concept: Any) -> tuple[Coding, ...]:
         """The readable codings of a raw CodeableConcept, in order, each once."""
-        found = concept.get("coding") if isinstance(concept, dict) else None
-        read = [
-            coding
-            for each in (found if isinstance(found, list) else ())
-            if isinstance(each, dict) and (coding := read_coding(each.get("system"), each.get("code")))
-        ]
-        return tuple(dict.fromkeys(read)) if len(read) > 1 else tuple(read)
+        return codings_of(concept).readable
 
     def _coded(self, resource: Json, concept: Any) -> tuple[Coding, ...] | None:
         """The codings of an entry; None when no value set knows any, so that nothing more need be read of it."""
         if resource.get("modifierExtension") or (isinstance(concept, dict) and concept.get("modifierExtension")):
             raise Unreadable("a modifier extension changes its meaning")
-        codings = self.codings(concept)
+        codings, malformed = codings_of(concept)
         known = self.vocabulary.knows(codings)
-        if not known and has_malformed_coding(concept):
+        if not known and malformed:
             raise Unreadable(MALFORMED)
         if not codings:
             raise Unreadable(UNCODED, uncoded=True)
@@ -650,7 +646,7 @@ def _is_denied(resource: Json) -> bool:
 def _status(resource: Json) -> str:
     """The status of a resource, one of those that its type can have; raises Unreadable."""
     status = word(resource, "status").strip().lower()
-    if status not in _STATUSES[word(resource, "resourceType")].split():
+    if status not in _STATUSES[word(resource, "resourceType")]:
         raise Unreadable("its status cannot be read")
     return status
 

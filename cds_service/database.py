@@ -16,7 +16,7 @@ from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, DisconnectionError, IntegrityError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from cds_service.tables import HEAD
+from cds_service.tables import HEAD, METADATA
 
 _PATIENCE = 5.0
 """Seconds to wait for a lock, a connection, or a server that does not answer; `timeout` in the URL sets it."""
@@ -223,8 +223,23 @@ def migrate(engine: Engine, *, change: bool = True) -> None:
     with writing(engine) as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(sql.select(sql.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
-        if version(connection) != HEAD:
+        if not sql.inspect(connection).get_table_names():
+            _make_tables(connection)
+        elif version(connection) != HEAD:
             _upgrade(connection)
+
+
+def _make_tables(connection: Connection) -> None:
+    """What the migrations lead to, made at once in an empty database, and signed as Alembic signs it."""
+    METADATA.create_all(connection, checkfirst=False)
+    signed = sql.Table(
+        "alembic_version",
+        sql.MetaData(),
+        sql.Column("version_num", sql.String(32), nullable=False),
+        sql.PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
+    )
+    signed.create(connection)
+    connection.execute(signed.insert(), {"version_num": HEAD})
 
 
 def _upgrade(connection: Connection) -> None:

@@ -11,12 +11,12 @@ from importlib.resources import files
 from typing import Any
 
 from jiter import from_json
-from jsonschema import Draft202012Validator
 
 from cds_service.fhir_access import FhirAccess, read_access
 from cds_service.fhir_elements import reference_of
 from cds_service.prefetch import bare_id, relative
 from cds_service.problems import Problem, bad_request
+from knowledge.schema import Schema
 
 Json = dict[str, Any]
 
@@ -75,7 +75,7 @@ def parse_json(body: bytes, *, as_written: bool = False) -> Any:
     """
     if body.startswith(b"\xef\xbb\xbf"):
         raise bad_request("The body begins with a byte-order mark; send UTF-8 without one.")
-    if sum(body.count(mark) for mark in (b",", b"[", b"{")) > _MOST_MARKS:
+    if len(body) > _MOST_MARKS and sum(body.count(mark) for mark in (b",", b"[", b"{")) > _MOST_MARKS:
         raise Problem(413, "The body holds more values than this service reads.")
     try:
         # The parser's limit is 201 levels; the brackets around the body are one of them.
@@ -90,7 +90,7 @@ def parse_json(body: bytes, *, as_written: bool = False) -> Any:
         raise bad_request(_refusal(str(error))) from None
     if len(values) != 1:
         raise bad_request("The body is not JSON (it must hold one value).")
-    if b"\\u0000" in body:
+    if b"\\" in body and b"\\u0000" in body:
         _refuse_nul(values)
     if as_written and _NEGATIVE_ZERO.search(body):
         return json.loads(body, parse_float=_lossless, parse_int=_integer)
@@ -129,7 +129,7 @@ def parse_request(body: bytes, hook: str) -> HookRequest:
     value = parse_json(body, as_written=True)
     if not isinstance(value, dict):
         raise bad_request("The body is not a JSON object.")
-    for error in sorted(_validator().iter_errors(value), key=lambda found: [str(step) for step in found.absolute_path]):
+    for error in sorted(_schema().faults(value), key=lambda found: [str(step) for step in found.absolute_path]):
         raise bad_request(f"{error.json_path}: {_in_words(error.validator, error.validator_value)}.")
     if value["hook"] != hook:
         raise bad_request(f"This service answers the hook {hook}, not the one in the request.")
@@ -184,9 +184,8 @@ def _drafts(bundle: Json) -> tuple[Draft, ...]:
 
 
 @cache
-def _validator() -> Draft202012Validator:
-    schema = files("conformance").joinpath("schemas/envelope.schema.json").read_text(encoding="utf-8")
-    return Draft202012Validator(json.loads(schema))
+def _schema() -> Schema:
+    return Schema(json.loads(files("conformance").joinpath("schemas/envelope.schema.json").read_text(encoding="utf-8")))
 
 
 def _in_words(rule: object, value: Any) -> str:

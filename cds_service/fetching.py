@@ -103,7 +103,7 @@ def _system_tls() -> ssl.SSLContext:
 class Fetcher:
     """Fetches over one pool of connections, at most 32 at a time.
 
-    Made before workers fork: it opens no connection and starts no thread before it is first used.
+    Made before workers fork: it opens no connection, starts no thread and reads no certificate before it is first used.
     """
 
     def __init__(
@@ -112,13 +112,23 @@ class Fetcher:
         tls: Callable[[], ssl.SSLContext] = _system_tls,
     ) -> None:
         self._current = threading.local()
-        self._pool = httpcore.ConnectionPool(
-            ssl_context=tls(),
-            max_connections=_MOST_CONNECTIONS,
-            keepalive_expiry=_IDLE,
-            network_backend=_CheckedNetwork(resolve, self._current),
-        )
+        self._network = _CheckedNetwork(resolve, self._current)
+        self._tls = tls
+        self._making = threading.Lock()
+        self._made: httpcore.ConnectionPool | None = None
         self._threads = concurrent.futures.ThreadPoolExecutor(_MOST_CONNECTIONS, thread_name_prefix="fetch")
+
+    @property
+    def _pool(self) -> httpcore.ConnectionPool:
+        with self._making:
+            if self._made is None:
+                self._made = httpcore.ConnectionPool(
+                    ssl_context=self._tls(),
+                    max_connections=_MOST_CONNECTIONS,
+                    keepalive_expiry=_IDLE,
+                    network_backend=self._network,
+                )
+            return self._made
 
     def get(self, address: Address, headers: Mapping[str, str], deadline: Deadline, budget: Budget) -> Answer:
         """One GET, in this thread; raises FetchFailed. Only a name that resolves slowly can overrun the deadline."""
@@ -158,7 +168,8 @@ class Fetcher:
     def close(self) -> None:
         """Close every connection and let the threads end."""
         self._threads.shutdown(wait=False, cancel_futures=True)
-        self._pool.close()
+        if self._made is not None:
+            self._made.close()
 
 
 def _media_type(headers: Iterable[tuple[bytes, bytes]]) -> str:

@@ -10,15 +10,16 @@ from typing import Any
 
 from gunicorn.glogging import Logger as GunicornLogger
 
-_REQUESTS = "cds_service.request"
+from cds_service.request_log import Line
+
+_written = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class JsonLines(logging.Formatter):
     """A record as one line of JSON: no text of it can begin a line of its own."""
 
     def format(self, record: logging.LogRecord) -> str:
-        # The canonical line of a request is an object already.
-        said = json.loads(record.getMessage()) if record.name == _REQUESTS else {"message": record.getMessage()}
+        said = record.msg if isinstance(record.msg, Line) else {"message": record.getMessage()}
         line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -28,7 +29,7 @@ class JsonLines(logging.Formatter):
         if record.exc_info and record.exc_info[1] is not None:
             # Kind and place, never the message or the lines around: they may hold data of a patient.
             line["fault"], line["place"] = type(record.exc_info[1]).__name__, _place(record.exc_info[1])
-        return json.dumps(line, separators=(",", ":"))
+        return _written(line)
 
 
 def _place(error: BaseException) -> str:
@@ -43,6 +44,10 @@ def log_as_json() -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    # Nothing of where in the code, in which thread or process a line was written is shown, so nothing is looked up
+    # (docs.python.org, Logging HOWTO, "Optimization").
+    logging._srcfile = None
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     # What libraries tell of their work names addresses, and those may name patients.
     for library in ("alembic", "httpcore", "sqlalchemy", "werkzeug"):
         logging.getLogger(library).setLevel(logging.WARNING)

@@ -101,6 +101,8 @@ class _Figures:
 
         self.registry = prometheus_client.CollectorRegistry()
         self._seen: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+        self._found: dict[tuple[str, ...], Any] = {}
+        """What was told of before, by name and labels; bounded, for only values that were taken up stand here."""
         self._lock = Lock()
         self._made = {metric.name: self._make(prometheus_client, metric) for metric in METRICS}
 
@@ -116,10 +118,18 @@ class _Figures:
                 return client.Gauge(name, meaning, labels, multiprocess_mode=mode, registry=self.registry)
 
     def of(self, metric: Metric, *values: str) -> Any:
+        found = self._found.get((metric.name, *values))
+        return found if found is not None else self._look_up(metric, values)
+
+    def _look_up(self, metric: Metric, values: tuple[str, ...]) -> Any:
         made = self._made[metric.name]
         if not metric.labels:
             return made
-        return made.labels(*(self._bounded(metric, *each) for each in zip(metric.labels, values, strict=True)))
+        bounded = tuple(self._bounded(metric, *each) for each in zip(metric.labels, values, strict=True))
+        child = made.labels(*bounded)
+        if bounded == values:
+            self._found[metric.name, *values] = child
+        return child
 
     def _bounded(self, metric: Metric, label: str, value: str) -> str:
         """The value, where it is a plain word and not one of too many."""

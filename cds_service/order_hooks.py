@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date
+from importlib.resources import files
 from typing import Any
 
 from flask import Blueprint, Response, g, request
@@ -27,6 +28,7 @@ from cds_service.prefetch import read_prefetch
 from cds_service.problems import Problem
 from cds_service.settings import Settings
 from cds_service.site import Site, read_site
+from cds_service.uuids import new_uuid as random_uuid
 from knowledge.appraisal import Appraisal, NotJudged, appraise_order
 from knowledge.findings import Chart, OrderedProcedure
 from knowledge.guideline import Topic
@@ -67,6 +69,13 @@ class Judge:
         self.site = read_site(settings.site, knowledge) if settings.site is not None else Site()
         self.knowledge = replace(knowledge, orders=knowledge.orders.with_codes(self.site.order_codes))
         self.settings = settings
+
+    def warm_up(self, today: date) -> None:
+        """Judge an example: what the first judgement makes once is made before workers fork, and is theirs together."""
+        example = files("cds_service").joinpath("examples/acute-low-back-pain.json").read_bytes()
+        call, shape = parse_request(example, "order-select"), SHAPES[Profile.SPEC]
+        judged = self.judge(call, today, shape)
+        to_json(compose(self.knowledge.topic, judged, call, self.settings.anyone, shape, random_uuid).json)
 
     def shape(self, profile: Profile) -> Shape:
         """What a client of this profile can carry out at this site."""

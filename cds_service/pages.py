@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date
+from functools import cache
 from typing import Any
 
 from flask import Blueprint, Response, current_app, render_template, request
@@ -12,13 +13,13 @@ from cards.wording import CATEGORY, KEY
 from cds_service.discovery import HOOKS
 from cds_service.envelope import parse_json, parse_request
 from cds_service.explanation import explained
-from cds_service.guideline_page import SHORT, guideline_page, hits_json
+from cds_service.guideline_page import SHORT, GuidelinePage, guideline_page, hits_json
 from cds_service.json_out import to_json
 from cds_service.order_hooks import Judge, refuse_other_media
 from cds_service.patients import patients
 from cds_service.problems import Problem, bad_request
 from cds_service.trying import first_request, studies
-from knowledge.code_search import index_codes
+from knowledge.code_search import CodeIndex, index_codes
 from knowledge.findings import ConceptId
 from knowledge.loading import Knowledge
 
@@ -34,13 +35,19 @@ def guideline_blueprint(knowledge: Knowledge) -> Blueprint:
     blueprint = Blueprint(
         "guideline", __name__, static_folder="static", static_url_path="/static", template_folder="templates"
     )
-    index = index_codes(knowledge)
-    page = guideline_page(knowledge, index)
     blueprint.after_request(_guard)
+
+    @cache
+    def index() -> CodeIndex:
+        return index_codes(knowledge)
+
+    @cache
+    def page() -> GuidelinePage:
+        return guideline_page(knowledge, index())
 
     @blueprint.get("/guideline")
     def guideline() -> str:
-        return render_template("guideline.html", page=page, tries="try_it" in current_app.blueprints)
+        return render_template("guideline.html", page=page(), tries="try_it" in current_app.blueprints)
 
     @blueprint.get("/guideline/codes")
     def codes() -> Response:
@@ -49,7 +56,7 @@ def guideline_blueprint(knowledge: Knowledge) -> Blueprint:
             raise bad_request(f"q is longer than {_LONGEST_QUERY} characters.")
         if concept and concept not in {**knowledge.topic.concepts, **knowledge.topic.notes}:
             raise bad_request("concept is none of the concepts on the guideline page.")
-        hits = index.search(words, ConceptId(concept) if concept else None, _limit())
+        hits = index().search(words, ConceptId(concept) if concept else None, _limit())
         return _json({"query": words, "total": hits.total, "codes": hits_json(knowledge, hits)})
 
     return blueprint

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, assert_never
 
@@ -95,7 +95,7 @@ def record_call(
 
 
 def _appraisal(occasion: Occasion, order: JudgedOrder, parts: dict[PrefetchKey, str]) -> dict[str, Any]:
-    told = asdict(tell(order.appraisal))
+    told = tell(order.appraisal)
     appraisal = order.appraisal if isinstance(order.appraisal, Appraisal) else None
     return {
         "at": occasion.at,
@@ -103,8 +103,12 @@ def _appraisal(occasion: Occasion, order: JudgedOrder, parts: dict[PrefetchKey, 
         "client": occasion.client.name,
         "shadow": occasion.client.shadow,
         "guideline": occasion.guideline,
-        "missing_concepts": told.pop("missing"),
-        **told,
+        "verdict": told.verdict,
+        "category": told.category,
+        "floor": told.floor,
+        "ceiling": told.ceiling,
+        "reason": told.reason,
+        "missing_concepts": told.missing,
         "procedures": appraisal.order.procedures if appraisal else (),
         "established": tuple(map(str, appraisal.established)) if appraisal else (),
         "possible": tuple(map(str, appraisal.possible)) if appraisal else (),

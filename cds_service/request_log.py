@@ -41,6 +41,13 @@ FIELDS = {
 _UUID = re.compile(r"[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}", re.IGNORECASE)
 
 
+class Line(dict[str, Any]):
+    """A message that has fields instead of words; as a text it is one JSON object."""
+
+    def __str__(self) -> str:
+        return json.dumps(self, separators=(",", ":"))
+
+
 def register_request_log(app: Flask, new_uuid: Callable[[], str]) -> None:
     @app.before_request
     def begin() -> None:
@@ -56,7 +63,7 @@ def register_request_log(app: Flask, new_uuid: Callable[[], str]) -> None:
         service, endpoint = _service(response) or "none", request.blueprint or "none"
         metrics.request_answered(service, endpoint, response.status_code, seconds)
         if log.isEnabledFor(logging.INFO):
-            log.info(json.dumps(_line(response, named, seconds), separators=(",", ":")))
+            log.info(Line(_line(response, named, seconds)))
         return response
 
 

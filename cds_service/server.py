@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from datetime import date
 from typing import Any
 
 from gunicorn.app.base import BaseApplication
@@ -19,6 +20,7 @@ class Server(BaseApplication):  # type: ignore[misc]
 
     def __init__(self, host: str, port: int, workers: int, settings: Settings) -> None:
         self._figures = Folder.make()
+        gc.disable()  # nothing of what is loaded now is garbage
         try:
             self._application = create_app(settings)
         except Exception:
@@ -61,7 +63,9 @@ class Server(BaseApplication):  # type: ignore[misc]
             self.cfg.set(name, value)
 
     def load(self) -> Any:
+        self._application.extensions["judge"].warm_up(date.today())
         # What is loaded stays: workers share its memory, and collections need not walk it.
         gc.collect()
         gc.freeze()
+        gc.enable()
         return self._application

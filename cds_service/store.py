@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib import import_module
 from typing import Any
 
 import sqlalchemy as sql
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.engine import Engine
 
 from cds_service.database import StoreError, failing_in_few_words, open_engine, reading, writing
 from cds_service.records import CallRecord
@@ -46,6 +46,8 @@ class Store:
         """Raises StoreError where it cannot be used; with ``create`` it must be writable."""
         self._now = now
         self.engine: Engine = open_engine(url, create=create)
+        # Of the two dialects the one in use is loaded already.
+        self._inserting = import_module(f"sqlalchemy.dialects.{self.engine.dialect.name}").insert
         try:
             if create:
                 self.check()
@@ -63,21 +65,25 @@ class Store:
             key=lambda row: (row["card"], row["outcome"], row["outcome_timestamp"]),
         )
         with failing_in_few_words(), writing(self.engine) as connection:
-            return self._insert(connection, FEEDBACK, rows)
+            return len(connection.execute(self._insert(FEEDBACK).returning(FEEDBACK.c.id), rows).all()) if rows else 0
 
     def add_calls(self, calls: Iterable[CallRecord]) -> None:
         """Store what calls came to, all or none; what is stored already stays. Raises StoreError."""
         listed = tuple(calls)
         with failing_in_few_words(), writing(self.engine) as connection:
-            self._insert(connection, APPRAISAL, [row for call in listed for row in call.appraisals])
-            self._insert(connection, CARD, [row for call in listed for row in call.cards])
-            self._insert(connection, SUGGESTION, [row for call in listed for row in call.suggestions])
+            for table, rows in (
+                (APPRAISAL, [row for call in listed for row in call.appraisals]),
+                (CARD, [row for call in listed for row in call.cards]),
+                (SUGGESTION, [row for call in listed for row in call.suggestions]),
+            ):
+                if rows:
+                    connection.execute(self._insert(table), rows)
 
     def check(self) -> None:
         """Write a mark; raises StoreError when the store cannot be written, or holds no feedback table."""
         with failing_in_few_words(), writing(self.engine) as connection:
             connection.execute(sql.select(FEEDBACK.c.id).limit(1))
-            self._insert(connection, PROBE, [{"id": 1, "at": self._now()}])
+            connection.execute(self._insert(PROBE), {"id": 1, "at": self._now()})
             connection.execute(PROBE.update().values(at=self._now()))
 
     def count_feedback(self) -> int:
@@ -87,13 +93,9 @@ class Store:
     def close(self) -> None:
         self.engine.dispose()
 
-    def _insert(self, connection: Connection, table: sql.Table, rows: list[dict[str, Any]]) -> int:
-        """Insert the rows whose keys are not there yet; their number."""
-        if not rows:
-            return 0
-        dialect = postgresql if self.engine.dialect.name == "postgresql" else sqlite
-        insert = dialect.insert(table).on_conflict_do_nothing().returning(*table.primary_key)
-        return len(connection.execute(insert, rows).all())
+    def _insert(self, table: sql.Table) -> Any:
+        """Inserts the rows whose keys are not there yet."""
+        return self._inserting(table).on_conflict_do_nothing()
 
 
 def _feedback_row(item: FeedbackItem, client: str, stored_at: datetime) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from cds_service.database import StoreError, failing_in_few_words, reading, writ
 from cds_service.tables import TOKEN_ID
 
 _PURGE_EVERY = timedelta(minutes=5)
+_REMEMBER = TOKEN_ID.insert()
 
 
 class TokenMemoryError(Exception):
@@ -44,7 +45,7 @@ class TokenMemory:
         try:
             self._purge_now_and_then()
             with failing_in_few_words(), writing(self._engine) as connection:
-                connection.execute(TOKEN_ID.insert(), row)
+                connection.execute(_REMEMBER, row)
         except StoreError as error:
             # The only constraint is that an id stands there once.
             if error.lasting:

@@ -55,9 +55,12 @@ def register_security_headers(app: Flask) -> None:
 
     @app.after_request
     def restrict(response: Response) -> Response:
-        response.headers["X-Content-Type-Options"] = "nosniff"
-        response.headers["Referrer-Policy"] = "no-referrer"
+        headers = response.headers
+        headers["X-Content-Type-Options"] = "nosniff"
+        headers["Referrer-Policy"] = "no-referrer"
         # A page sets its own policy, and discovery its own caching; all else may load nothing and is kept nowhere.
-        response.headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-        response.headers.setdefault("Cache-Control", "no-store")
+        if "Content-Security-Policy" not in headers:
+            headers["Content-Security-Policy"] = "default-src 'none'; frame-ancestors 'none'"
+        if "Cache-Control" not in headers:
+            headers["Cache-Control"] = "no-store"
         return response

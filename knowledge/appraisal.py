@@ -179,6 +179,8 @@ def best(topic: Topic, procedure: ProcedureId, variants: Iterable[int]) -> Appro
 
 def _agreed(categories: list[AppropriatenessCategory], *, lowest: bool) -> AppropriatenessCategory:
     """The lowest or highest of the categories; among equals the plain label wins over the disagreement."""
+    if len(categories) == 1:
+        return categories[0]
     rank = (min if lowest else max)(category.rank for category in categories)
     labels = {category for category in categories if category.rank == rank}
     return labels.pop() if len(labels) == 1 else AppropriatenessCategory.MAY_BE_APPROPRIATE

@@ -47,23 +47,24 @@ Truth = bool | None
 
 def evaluate(criterion: Criterion, findings: Findings) -> Truth:
     """The truth of ``criterion``; a concept that is not among the findings is unknown."""
+    # Patterns without members: looking those up by position takes twice as long, fifty times a judgement.
     match criterion:
-        case Has(concept, value):
-            finding = findings.get(concept)
+        case Has():
+            finding = findings.get(criterion.concept)
             if finding is None or finding.presence is Presence.UNKNOWN:
                 return None
             if finding.presence is Presence.ABSENT:
                 return False
-            return value is None or value in (finding.value, finding.detail)
-        case Suggests(concept, _):
-            finding = findings.get(concept)
+            return criterion.value is None or criterion.value in (finding.value, finding.detail)
+        case Suggests():
+            finding = findings.get(criterion.concept)
             return False if finding is not None and finding.presence is Presence.ABSENT else None
-        case AllOf(criteria):
-            return _first(criteria, findings, decisive=False)
-        case AnyOf(criteria):
-            return _first(criteria, findings, decisive=True)
-        case Not(inner):
-            return _negated(evaluate(inner, findings))
+        case AllOf():
+            return _first(criterion.criteria, findings, decisive=False)
+        case AnyOf():
+            return _first(criterion.criteria, findings, decisive=True)
+        case Not():
+            return _negated(evaluate(criterion.criterion, findings))
         case _:
             assert_never(criterion)
 
@@ -84,15 +85,17 @@ def concepts_of(criterion: Criterion) -> tuple[ConceptId, ...]:
 def open_concepts(criterion: Criterion, findings: Findings) -> tuple[ConceptId, ...]:
     """The concepts that keep the criterion from being settled, in order, once each."""
     match criterion:
-        case Has(concept, _):
-            return (concept,) if _presence(findings, concept) is Presence.UNKNOWN else ()
-        case Suggests(concept, of):
-            by_presence = {Presence.UNKNOWN: (concept,), Presence.PRESENT: (of,), Presence.ABSENT: ()}
-            return by_presence[_presence(findings, concept)]
-        case AllOf(criteria) | AnyOf(criteria):
-            return tuple(dict.fromkeys(concept for each in criteria for concept in open_concepts(each, findings)))
-        case Not(inner):
-            return open_concepts(inner, findings)
+        case Has():
+            return (criterion.concept,) if _presence(findings, criterion.concept) is Presence.UNKNOWN else ()
+        case Suggests():
+            presence = _presence(findings, criterion.concept)
+            if presence is Presence.ABSENT:
+                return ()
+            return (criterion.of if presence is Presence.PRESENT else criterion.concept,)
+        case AllOf() | AnyOf():
+            return tuple(dict.fromkeys([one for each in criterion.criteria for one in open_concepts(each, findings)]))
+        case Not():
+            return open_concepts(criterion.criterion, findings)
         case _:
             assert_never(criterion)
 

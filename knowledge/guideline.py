@@ -18,18 +18,12 @@ class AppropriatenessCategory(StrEnum):
     MAY_BE_APPROPRIATE_DISAGREEMENT = "may-be-appropriate-disagreement"
     USUALLY_APPROPRIATE = "usually-appropriate"
 
-    @property
-    def rank(self) -> int:
-        """0 lowest, 2 highest; the panel's disagreement does not change the rank."""
-        return _RANK[self]
+    rank: int
+    """0 lowest, 2 highest; the panel's disagreement does not change the rank."""
 
 
-_RANK = {
-    AppropriatenessCategory.USUALLY_NOT_APPROPRIATE: 0,
-    AppropriatenessCategory.MAY_BE_APPROPRIATE: 1,
-    AppropriatenessCategory.MAY_BE_APPROPRIATE_DISAGREEMENT: 1,
-    AppropriatenessCategory.USUALLY_APPROPRIATE: 2,
-}
+for _category, _rank in zip(AppropriatenessCategory, (0, 1, 1, 2), strict=True):
+    _category.rank = _rank
 
 
 @dataclass(frozen=True, slots=True)

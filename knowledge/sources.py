@@ -10,7 +10,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jsonschema import Draft202012Validator
+from jiter import from_json
+
+from knowledge.schema import Schema
 
 ROOT = Path(str(files("knowledge")))
 SCHEMAS = ROOT / "schemas"
@@ -101,7 +103,11 @@ def read_json(file: Path) -> Json:
         raise KnowledgeError(file, "$", f"{text} is not a number")
 
     try:
-        data = json.loads(file.read_text(encoding="utf-8"), object_pairs_hook=unique, parse_constant=no_number)
+        written = file.read_bytes()
+        try:
+            data = from_json(written, catch_duplicate_keys=True, allow_inf_nan=False)
+        except ValueError:  # what is wrong is told by the slower parser
+            data = json.loads(written.decode("utf-8"), object_pairs_hook=unique, parse_constant=no_number)
     except OSError as error:
         raise KnowledgeError(file, "$", f"cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -116,11 +122,11 @@ def read_json(file: Path) -> Json:
 def read_checked(file: Path, schema: str) -> Json:
     """The object in a file, held by one of the project's schemas."""
     data = read_json(file)
-    for error in sorted(_validator(schema).iter_errors(data), key=lambda found: found.json_path):
+    for error in sorted(_schema(schema).faults(data), key=lambda found: found.json_path):
         raise KnowledgeError(file, error.json_path, error.message[:300])
     return data
 
 
 @cache
-def _validator(schema: str) -> Draft202012Validator:
-    return Draft202012Validator(read_json(SCHEMAS / schema))
+def _schema(name: str) -> Schema:
+    return Schema(read_json(SCHEMAS / name))

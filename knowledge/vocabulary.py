@@ -168,7 +168,11 @@ class Vocabulary:
 
     def knows(self, codings: Iterable[Coding]) -> bool:
         """Whether any of the codes is in a value set that some concept reads."""
-        return any(not self.asked_for.isdisjoint(self.matches(coding)) for coding in codings)
+        # A loop, for it is asked of every entry of a chart: a generator costs as much again.
+        for coding in codings:  # noqa: SIM110
+            if not self.asked_for.isdisjoint(self.matches(coding)):
+                return True
+        return False
 
     def ingredient(self, coding: Coding) -> Ingredient | None:
         return self.ingredients.get(coding)

@@ -22,7 +22,7 @@ from alembic.script import ScriptDirectory
 from flask import Flask
 
 from cds_service.__main__ import main
-from cds_service.database import StoreError, open_engine, reading, version, writing
+from cds_service.database import StoreError, _upgrade, open_engine, reading, version, writing
 from cds_service.recorder import Recorder
 from cds_service.records import CallRecord
 from cds_service.store import FeedbackItem, Store
@@ -75,11 +75,21 @@ def _count(store: Store, table: sql.Table) -> int:
         return int(connection.execute(sql.select(sql.func.count()).select_from(table)).scalar_one())
 
 
-def test_a_fresh_store_is_what_the_tables_say(store_url: str) -> None:
-    """The migrations lead to exactly the tables of the code, and to the migration it calls the newest."""
-    with _store(store_url) as store, store.engine.connect() as connection:
+@pytest.mark.parametrize("by_migrations", [False, True])
+def test_a_fresh_store_is_what_the_tables_say(store_url: str, by_migrations: bool) -> None:
+    """Made at once or by the migrations, the tables are exactly those of the code, at the newest migration."""
+    engine = sql.create_engine(store_url.replace("postgresql://", "postgresql+psycopg://"))
+    if by_migrations:
+        with engine.begin() as connection:
+            _upgrade(connection)
+    else:
+        Store(store_url).close()
+    with engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
         assert version(connection) == HEAD
+        signed = sql.inspect(connection)
+        assert signed.get_pk_constraint("alembic_version")["constrained_columns"] == ["version_num"]
+    engine.dispose()
     config = Config()
     config.set_main_option("script_location", "cds_service:migrations")
     assert ScriptDirectory.from_config(config).get_current_head() == HEAD

@@ -98,7 +98,9 @@ def test_an_outcome_is_harmless_only_where_it_says_so(client: FlaskClient, issue
     assert _presence(client, request, "cancer") == presence
 
 
-@pytest.mark.parametrize(("kind", "presence"), [("Conditions", "unknown"), ("Encounter", "absent"), ("Claim", "absent")])
+@pytest.mark.parametrize(
+    ("kind", "presence"), [("Conditions", "unknown"), ("Encounter", "absent"), ("Claim", "absent")]
+)
 def test_a_resource_of_an_unknown_type_opens_its_key(client: FlaskClient, kind: str, presence: str) -> None:
     """A misspelt Condition is not passed over; a resource that merely stands beside is."""
     request = _request({"code": "ICD-10-CM C61"})
