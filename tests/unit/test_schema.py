@@ -13,8 +13,8 @@ from jsonschema import Draft202012Validator
 
 from cds_service.envelope import parse_json
 from knowledge.loading import LOW_BACK_PAIN
-from knowledge.sources import SCHEMAS
 from knowledge.schema import Schema
+from knowledge.sources import SCHEMAS
 from tests.benchmarks import bodies
 
 ROOT = Path(__file__).parents[2]
