@@ -106,7 +106,6 @@ _READ: Mapping[type[BaseModel], Mapping[str, Any]] = {
         "interpretation": [_CODEABLE],
     },
     ServiceRequest: {
-        "code": _CODEABLE,
         "status": CODE,
         "authoredOn": DATE,
     },
@@ -236,6 +235,8 @@ class ChartReader:
         self.orders = knowledge.orders
         self.keep_all = False
         self.own_reference = f"Patient/{patient_id}"
+        self._names: list[object] = [self.own_reference]
+        """References that were found to name the patient; a list, since what stands there may be anything."""
         self.birth_date = self._birth_date()
 
     def read_part(self, part: Delivery) -> tuple[list[Entry], list[Gap]]:
@@ -290,22 +291,21 @@ class ChartReader:
         )
 
     def _says_nothing(self, resource: Json, kind: str) -> bool:
-        """A Condition of this patient, readable, whose codes concern nobody: most of a long problem list."""
-        if kind != "Condition" or "modifierExtension" in resource:
+        """An entry of this patient, readable, whose codes concern nobody: most of a chart, whatever else it says."""
+        element = _CODE_OF.get(kind)
+        if element is None or "modifierExtension" in resource:
             return False
         subject = resource.get("subject")
-        if not isinstance(subject, dict) or subject.get("reference") != self.own_reference:
+        if not isinstance(subject, dict) or subject.get("reference") not in self._names:
             return False
-        code = resource.get("code")
+        code: Any = resource.get(element)
         codings, malformed = codings_of(code)
-        # A refuted category denies what lies below it, although no list holds the category itself.
-        return (
-            bool(codings)
-            and not malformed
-            and "modifierExtension" not in (code or {})
-            and not self.vocabulary.knows(codings)
-            and status_code(resource, "verificationStatus") != "refuted"
-        )
+        if not codings or malformed or "modifierExtension" in code or self.vocabulary.knows(codings):
+            return False
+        if kind == "Condition":
+            # A refuted category denies what lies below it, although no list holds the category itself.
+            return status_code(resource, "verificationStatus") != "refuted"
+        return kind not in _MAY_BE_IMAGING or self.orders.resolve(codings) is None
 
     def read_entry(self, resource: Json, reference: str) -> Entry | None:
         """One entry; None when it says nothing that counts. Raises Unreadable."""
@@ -338,7 +338,10 @@ class ChartReader:
             return True
         if not isinstance(subject, dict):
             return False
-        return self.names_the_patient(subject["reference"])
+        named = self.names_the_patient(subject["reference"])
+        if named:
+            self._remember_name(subject["reference"])
+        return named
 
     def names_the_patient(self, reference: object) -> bool:
         if reference in (self.own_reference, self.patient_id):
@@ -348,6 +351,11 @@ class ChartReader:
             return True
         resolved = self.delivered.resolve(reference) if name.startswith("urn:") else None
         return resolved is not None and resolved.get("id") == self.patient_id
+
+    def _remember_name(self, reference: object) -> None:
+        """So that the next entry under the same name is recognised at once: a client writes it one way, or two."""
+        if len(self._names) < _MOST_NAMES and reference not in self._names:
+            self._names.append(reference)
 
     def _birth_date(self) -> DateSpan | None:
         part = self.delivered.parts.get(PrefetchKey.PATIENT)
@@ -529,7 +537,7 @@ class ChartReader:
         codings = self._coded(resource, resource.get("code"))
         if codings is None:
             return None
-        request, _ = _parse(ServiceRequest, resource, needed=("code", "status"))
+        request, _ = _parse(ServiceRequest, resource, needed=("status",))
         return Entry(reference, Kind.REFERRAL, codings, text_of(resource.get("code")), start=span(request.authoredOn))
 
     def report(self, resource: Json, reference: str) -> Entry | None:
@@ -622,6 +630,19 @@ _READERS: Mapping[str, Callable[[ChartReader, Json, str], Entry | None]] = {
 }
 
 
+# Where an entry says what it is about, by its type.
+_CODE_OF = {
+    "Condition": "code",
+    "Procedure": "code",
+    "MedicationRequest": "medicationCodeableConcept",
+    "MedicationStatement": "medicationCodeableConcept",
+    "Observation": "code",
+    "ServiceRequest": "code",
+    "DiagnosticReport": "code",
+}
+_MAY_BE_IMAGING = ("Procedure", "DiagnosticReport")
+_MOST_NAMES = 4
+
 _KINDS: Mapping[str, Kind] = {
     "Condition": Kind.CONDITION,
     "Procedure": Kind.PROCEDURE,
@@ -658,7 +679,7 @@ def _parse(model: Any, resource: Json, needed: tuple[str, ...] = ()) -> tuple[An
 
 def read_order(resource: Json) -> DateSpan | None:
     """When an order was authored; raises Unreadable where its code or status is malformed."""
-    order, _ = _parse(ServiceRequest, resource, needed=("code", "status"))
+    order, _ = _parse(ServiceRequest, resource, needed=("status",))
     return span(order.authoredOn)
 
 

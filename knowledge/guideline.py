@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, StrEnum
+from functools import cached_property
 
 from knowledge.criteria import Criterion
 from knowledge.findings import Coding, ConceptId, PrefetchKey, ProcedureId, ValueSetId
@@ -174,6 +175,8 @@ class Concept:
     silence: Silence
     needs: tuple[PrefetchKey, ...]
     readings: tuple[ConceptReading, ...]
+    every_set: frozenset[ValueSetId]
+    """All value sets its readings look at: where no entry is in any of them, the chart is silent about it."""
     why: str
     record: CodedText | None = None
     """A coded reason that states the fact on an order."""
@@ -192,7 +195,7 @@ class ObservationRules:
     """Each accepted spelling, in lower case -> UCUM code."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Topic:
     id: str
     edition: str
@@ -218,7 +221,7 @@ class Topic:
     most_recorded_facts: int
     child_card_modalities: frozenset[str]
 
-    @property
+    @cached_property
     def internal(self) -> frozenset[ConceptId]:
         """Concepts that only ask again what another one found: not shown, not on the wire."""
         return frozenset(concept.id for concept in self.concepts.values() if concept.internal)

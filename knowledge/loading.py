@@ -72,10 +72,7 @@ def build(sources: Sources) -> Knowledge:
     topic = _Reader(sources.topic_file, sources.topic, value_sets).topic()
     orders = _orders(sources.orders_file, sources.orders, topic)
     asked_for = frozenset(
-        value_set
-        for concept in (*topic.concepts.values(), *topic.notes.values())
-        for reading in concept.readings
-        for value_set in reading.every_set
+        value_set for concept in (*topic.concepts.values(), *topic.notes.values()) for value_set in concept.every_set
     )
     vocabulary = Vocabulary(value_sets, _ingredients(sources.products_file, sources.products), asked_for)
     return Knowledge(topic, vocabulary, orders, _order_text(sources.orders_file, sources.orders["text"], orders))
@@ -325,6 +322,7 @@ class _Reader:
         silence = data.get("silence", "absent")
         needs = tuple(PrefetchKey(key) for key in silence["needs"]) if isinstance(silence, dict) else ()
         record = data.get("record")
+        readings = tuple(self._reading(f"{path}.readings[{n}]", each) for n, each in enumerate(data["readings"]))
         return Concept(
             id=ConceptId(data["id"]),
             label=data["label"],
@@ -335,7 +333,8 @@ class _Reader:
             suspected_counts=data.get("suspected_counts", True),
             silence=Silence.ABSENT_WHERE_SEARCHED if needs else Silence(silence),
             needs=needs,
-            readings=tuple(self._reading(f"{path}.readings[{n}]", each) for n, each in enumerate(data["readings"])),
+            readings=readings,
+            every_set=frozenset(value_set for reading in readings for value_set in reading.every_set),
             why=data.get("reading", {}).get("why", ""),
             record=self._coded(f"{path}.record", record) if record else None,
             record_label=record["label"] if record else "",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import date
+from functools import lru_cache
 
 from knowledge import episodes
 from knowledge.criteria import Truth
@@ -46,11 +47,17 @@ def recognise(
     """
     case = Case(chart, order, as_of, today, topic, vocabulary, orders)
     findings: dict[ConceptId, Finding] = {}
+    silent = _where_silent(topic, chart.searchable) if not order.unread_reasons else {}
+
+    def read(concept: Concept) -> Finding:
+        told = silent.get(concept.id) if concept.every_set.isdisjoint(case.mentioned) else None
+        return told or _read(case, concept, onset)
+
     # The duration asks whether six weeks of management are present, and they ask when the pain began.
     onset = episodes.find_onset(case, topic.concepts[episodes.LOW_BACK_PAIN])
     for concept in topic.concepts.values():
         if concept.id != episodes.DURATION:
-            findings[concept.id] = _read(case, concept, onset)
+            findings[concept.id] = read(concept)
     if episodes.DURATION in topic.concepts:
         findings[episodes.DURATION] = episodes.read_duration(
             case, topic.concepts[episodes.DURATION], onset, findings[episodes.SIX_WEEKS]
@@ -59,7 +66,7 @@ def recognise(
     age = _age(chart, as_of)
     return Reading(
         findings=ordered,
-        notes={note.id: _read(case, note, onset) for note in topic.notes.values()},
+        notes={note.id: read(note) for note in topic.notes.values()},
         earlier_imaging=tuple(_earlier_imaging(case)),
         is_child=age is not None and age[1] < topic.adult_age.number,
         age_known=age is not None,
@@ -70,8 +77,23 @@ def recognise(
     )
 
 
+@lru_cache(maxsize=1 << len(PrefetchKey))
+def _where_silent(topic: Topic, searchable: frozenset[PrefetchKey]) -> Mapping[ConceptId, Finding]:
+    """What it means that a chart mentions nothing of a concept, for each that is read from entries."""
+    nothing = Weighing()
+    return {
+        concept.id: _concluded(concept, nothing, searchable, ())
+        for concept in (*topic.concepts.values(), *topic.notes.values())
+        if not _is_age(concept)
+    }
+
+
+def _is_age(concept: Concept) -> bool:
+    return any(reading.kind == "age" for reading in concept.readings)
+
+
 def _read(case: Case, concept: Concept, onset: episodes.Onset | None) -> Finding:
-    if any(reading.kind == "age" for reading in concept.readings):
+    if _is_age(concept):
         return _read_age(case, concept)
     found = Weighing()
     for reading in concept.readings:
@@ -83,7 +105,7 @@ def _read(case: Case, concept: Concept, onset: episodes.Onset | None) -> Finding
             special(case, concept, reading, found, onset)
         else:
             _READERS[reading.kind](case, concept, reading, found)
-    return conclude(case, concept, found)
+    return _concluded(concept, found, case.chart.searchable, case.order.unread_reasons)
 
 
 def _leave_open_what_was_not_read(case: Case, concept: Concept, reading: ConceptReading, found: Weighing) -> None:
@@ -108,21 +130,23 @@ _OF_THE_ORDER = ("indication", "reason", "staging")
 _BY_VALUE = ("measurement", "statement", "positive")
 
 
-def conclude(case: Case, concept: Concept, found: Weighing) -> Finding:
+def _concluded(
+    concept: Concept, found: Weighing, searchable: frozenset[PrefetchKey], unread_reasons: tuple[str, ...]
+) -> Finding:
     """Present where something says so; unknown where something leaves it open; else what silence means."""
     if found.present:
         return Finding(concept.id, Presence.PRESENT, tuple(found.present + found.open))
     if found.open:
         return Finding(concept.id, Presence.UNKNOWN, tuple(found.open + found.refuted))
-    unseen = tuple(key for key in concept.needs if key not in case.chart.searchable)
+    unseen = tuple(key for key in concept.needs if key not in searchable)
     if concept.silence is Silence.NEVER_ABSENT:
         return Finding(concept.id, Presence.UNKNOWN, tuple(found.refuted))
     if concept.silence is Silence.ABSENT:
         return Finding(concept.id, Presence.ABSENT, tuple(found.refuted), assumed=True)
-    if unseen or (concept.red_flag and case.order.unread_reasons):
+    if unseen or (concept.red_flag and unread_reasons):
         unread = tuple(
             Evidence(reason, "a reason that could not be read", how=NOT_READ)
-            for reason in (case.order.unread_reasons if concept.red_flag else ())
+            for reason in (unread_reasons if concept.red_flag else ())
         )
         return Finding(concept.id, Presence.UNKNOWN, tuple(found.refuted) + unread, unseen=unseen)
     return Finding(concept.id, Presence.ABSENT, tuple(found.refuted), assumed=True)
