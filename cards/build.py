@@ -8,6 +8,7 @@ from typing import Any, assert_never
 
 from cards import wording
 from cards.card import Card, CardKind, Indicator, Link, Source
+from cards.emptiness import without_empty
 from cards.links import variant_link
 from cards.override_reasons import OVERRIDE_REASONS
 from cards.profiles import SHAPES, Profile, Shape
@@ -65,7 +66,7 @@ def build_card(
     advice = advise(topic, appraisal, settings)
     if advice is None:
         return None
-    order, alternative = draft.resource, advice.alternative
+    order, alternative = without_empty(draft.resource), advice.alternative
     suggestions = (
         build_suggestions(
             topic,

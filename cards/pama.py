@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, assert_never
 
 from cards.card import Action
+from cards.emptiness import without_empty
 from cards.override_reasons import CODE_SYSTEMS
 from cards.wording import CATEGORY, RATING_LABEL
 from knowledge.appraisal import LOWEST, Appraisal, NoCriteriaApply, NoCriteriaReason, Rated, Undetermined, Verdict
@@ -38,7 +39,7 @@ def rating_action(
     if coded is None or not order.get("id"):
         return None
     added = [coded, {"url": CONSULT_ID, "valueUri": f"urn:uuid:{consult()}"}, _criteria(topic)]
-    return Action("update", RATING_LABEL, _with(order, added))
+    return Action("update", RATING_LABEL, _with(without_empty(order), added))
 
 
 def rated_proposal(topic: Topic, order: Mapping[str, Any], verdict: Verdict) -> Mapping[str, Any] | None:

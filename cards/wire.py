@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any, assert_never
 
 from cards.card import Action, Link, Suggestion
+from cards.emptiness import filled
 from cards.issue import IssuedCard
 from knowledge.appraisal import Appraisal, NoCriteriaApply, NotJudged, Rated, Undetermined
 from knowledge.findings import Finding, Presence
@@ -79,7 +80,7 @@ def _suggestion_json(suggestion: Suggestion, uuid: str) -> Json:
 def _action_json(action: Action) -> Json:
     shown: Json = {"type": action.type, "description": action.description}
     if action.resource is not None:
-        shown["resource"] = without_empty(action.resource)
+        shown["resource"] = filled(action.resource)
     if action.resource_id is not None:
         shown["resourceId"] = action.resource_id
     return shown
@@ -87,30 +88,6 @@ def _action_json(action: Action) -> Json:
 
 def _link_json(link: Link) -> Json:
     return {"label": link.label, "url": link.url, "type": "absolute"}
-
-
-def without_empty(value: Any) -> Any:
-    """A copy without nulls, empty strings, empty lists and empty objects, at any depth; false and 0 stay.
-
-    Extensions of a list's primitives (``_given`` beside ``given``) stand by place: they go where a place would be lost.
-    """
-    if isinstance(value, dict):
-        filled = {name: kept for name, each in value.items() if (kept := without_empty(each)) or not _is_empty(kept)}
-        for name in [name for name in filled if name[:1] == "_" and isinstance(value[name], list)]:
-            if any(_has_lost_a_place(value.get(each), filled.get(each)) for each in (name, name[1:])):
-                del filled[name]
-        return filled
-    if isinstance(value, list):
-        return [kept for each in value if (kept := without_empty(each)) or not _is_empty(kept)]
-    return value
-
-
-def _has_lost_a_place(sent: Any, left: Any) -> bool:
-    return isinstance(sent, list) and (not isinstance(left, list) or len(left) < len(sent))
-
-
-def _is_empty(value: Any) -> bool:
-    return value is None or (isinstance(value, (str, list, dict)) and not value)
 
 
 def appraisal_json(topic: Topic, judged: Appraisal | NotJudged) -> Json:
@@ -123,9 +100,9 @@ def appraisal_json(topic: Topic, judged: Appraisal | NotJudged) -> Json:
             "guideline": topic.reference,
         }
     internal = topic.internal
-    variants = _filled({"established": list(judged.established), "possible": list(judged.possible)})
+    variants = filled({"established": list(judged.established), "possible": list(judged.possible)})
     findings = [_finding_json(finding) for finding in judged.findings.values() if finding.concept not in internal]
-    return _filled(
+    return filled(
         {
             "order": judged.order.reference,
             **_verdict_json(judged),
@@ -134,11 +111,6 @@ def appraisal_json(topic: Topic, judged: Appraisal | NotJudged) -> Json:
             "guideline": topic.reference,
         }
     )
-
-
-def _filled(members: Json) -> Json:
-    """The members that have a value; false and 0 are values."""
-    return {name: value for name, value in members.items() if not _is_empty(value)}
 
 
 def _verdict_json(judged: Appraisal) -> Json:

@@ -101,9 +101,7 @@ _READ: Mapping[type[BaseModel], Mapping[str, Any]] = {
         "effectivePeriod": _PERIOD,
         "effectiveInstant": DATE,
         "valueQuantity": _QUANTITY,
-        "valueCodeableConcept": _CODEABLE,
         "valueBoolean": PLAIN,
-        "interpretation": [_CODEABLE],
     },
     ServiceRequest: {
         "status": CODE,
@@ -524,7 +522,7 @@ class ChartReader:
                 unit=(quantity.code or quantity.unit) if quantity is not None else None,
                 yes=observed.valueBoolean is True,
                 codings=coded,
-                interpretations=_interpretations(observed),
+                interpretations=_interpretations(resource.get("interpretation")),
                 unread=unread,
             ),
             flaw="its value cannot be read" if unread else "",
@@ -689,10 +687,12 @@ def _with_modern_names(resource: Json) -> Json:
     return {**resource, "recordedDate": recorded} if recorded is not None else resource
 
 
-def _interpretations(observed: Any) -> tuple[str, ...]:
+def _interpretations(concepts: Any) -> tuple[str, ...]:
+    """The codes of how a value was interpreted; a lone concept is what R3 had there."""
     return tuple(
-        coding.code
-        for concept in observed.interpretation or []
-        for coding in concept.coding or []
-        if coding.code is not None
+        coding["code"].strip()
+        for concept in (items(concepts) or [concepts])
+        if isinstance(concept, dict)
+        for coding in items(concept.get("coding"))
+        if isinstance(coding, dict) and isinstance(coding.get("code"), str)
     )

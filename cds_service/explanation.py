@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from cards.wire import without_empty
+from cards.emptiness import without_empty
 from cards.wording import written_code
 from cds_service.order_hooks import Judged
 from knowledge.appraisal import Appraisal, NoCriteriaApply, NotJudged, Rated, Undetermined, deciding_variants

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 
 from knowledge.criteria import Truth, evaluate, open_concepts
-from knowledge.findings import ConceptId, Findings, Presence
+from knowledge.findings import ConceptId, Finding, Findings, Presence
 from knowledge.guideline import Scenario, Topic, Variant
+
+State = tuple[Presence, str | None, str | None]
+"""What a criterion asks of a finding: its presence, value and detail."""
 
 
 class Standing(Enum):
@@ -37,6 +41,17 @@ class VariantMatch:
 
 def match_variants(topic: Topic, findings: Findings) -> tuple[VariantMatch, ...]:
     """Every variant of the topic against the findings, in the order of the topic."""
+    states = [(each.presence, each.value, each.detail) for each in findings.values()]
+    return _matched(topic, tuple(findings), tuple(states))
+
+
+@lru_cache(maxsize=4096)
+def _matched(topic: Topic, concepts: tuple[ConceptId, ...], states: tuple[State, ...]) -> tuple[VariantMatch, ...]:
+    """The same, once for all charts whose findings are in the same states: nothing else is asked of them."""
+    findings = {
+        concept: Finding(concept, presence, value=value, detail=detail)
+        for concept, (presence, value, detail) in zip(concepts, states, strict=True)
+    }
     matches = []
     for variant in topic.variants.values():
         standing = _STANDING[evaluate(variant.criterion, findings)]

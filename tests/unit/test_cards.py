@@ -10,8 +10,9 @@ import pytest
 
 from cards.build import Draft, build_card
 from cards.card import Card, Indicator
+from cards.emptiness import without_empty
 from cards.issue import issue
-from cards.wire import card_json, without_empty
+from cards.wire import card_json
 from cards.wording import CATEGORY, escaped
 from cds_service.envelope import parse_request
 from cds_service.order_hooks import Judge, Judged

@@ -1,0 +1,35 @@
+"""What the standard forbids in an answer, left out: null, and what is empty."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def filled(members: Mapping[str, Any]) -> dict[str, Any]:
+    """The members that have a value; false and 0 are values."""
+    return {name: value for name, value in members.items() if not _is_empty(value)}
+
+
+def without_empty(value: Any) -> Any:
+    """A copy without nulls, empty strings, empty lists and empty objects, at any depth; false and 0 stay.
+
+    Extensions of a list's primitives (``_given`` beside ``given``) stand by place: they go where a place would be lost.
+    """
+    if isinstance(value, dict):
+        left = {name: kept for name, each in value.items() if (kept := without_empty(each)) or not _is_empty(kept)}
+        for name in [name for name in left if name[:1] == "_" and isinstance(value[name], list)]:
+            if any(_has_lost_a_place(value.get(each), left.get(each)) for each in (name, name[1:])):
+                del left[name]
+        return left
+    if isinstance(value, list):
+        return [kept for each in value if (kept := without_empty(each)) or not _is_empty(kept)]
+    return value
+
+
+def _has_lost_a_place(sent: Any, left: Any) -> bool:
+    return isinstance(sent, list) and (not isinstance(left, list) or len(left) < len(sent))
+
+
+def _is_empty(value: Any) -> bool:
+    return value is None or (isinstance(value, (str, list, dict)) and not value)
