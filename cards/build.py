@@ -157,7 +157,11 @@ def _not_appropriate(topic: Topic, appraisal: Appraisal) -> Advice:
     kind = CardKind.OFF_GUIDELINE
     if emergency:
         first = alternative.procedures[0] if alternative.mri_passed_over else None
-        summary = wording.summary_emergency(topic, appraisal, before_mri=first)
+        doubtful = alternative.kind is Instead.IF_SAFE
+        summary = wording.summary_emergency(topic, appraisal, before_mri=first, doubtful=doubtful)
+    elif alternative.kind is Instead.IF_SAFE:
+        kind = CardKind.ALTERNATIVE
+        summary = wording.summary_if_safe(topic, appraisal, alternative.procedures[0])
     elif alternative.kind is Instead.BETTER_STUDY:
         assert alternative.category is not None
         kind = CardKind.ALTERNATIVE
@@ -194,6 +198,9 @@ def _instead(topic: Topic, appraisal: Appraisal, alternative: Alternative) -> li
         case Instead.BETTER_STUDY:
             assert alternative.category is not None
             sentences.append(wording.instead_better(topic, appraisal, alternative.procedures, alternative.category))
+        case Instead.IF_SAFE:
+            assert alternative.category is not None
+            sentences.append(wording.instead_if_safe(alternative.procedures[0], alternative.category))
         case Instead.CONSERVATIVE_CARE:
             sentences += wording.instead_conservative(topic, appraisal)
         case Instead.MISSING_FACTS:

@@ -14,6 +14,8 @@ from cards.profiles import THERAPY, Replacing, Shape
 from knowledge.appraisal import Appraisal, NoCriteriaApply, Rated, Verdict, best, deciding_variants, suppose
 from knowledge.findings import ConceptId, Presence
 from knowledge.guideline import AppropriatenessCategory, CodedText, Concept, Procedure, Topic
+from knowledge.reading import NOT_READ
+from knowledge.vocabulary import written_code
 
 PREGNANCY = ConceptId("pregnancy")
 MRI_CONTRAINDICATION = ConceptId("mri-contraindication")
@@ -27,6 +29,8 @@ class Instead(Enum):
 
     BETTER_STUDY = "better-study"
     CONSERVATIVE_CARE = "conservative-care"
+    IF_SAFE = "if-safe"
+    """The better study is one that the chart speaks against: it is named, and no button orders it."""
     MISSING_FACTS = "missing-facts"
     NOTHING = "nothing"
 
@@ -85,7 +89,9 @@ def _better(topic: Topic, appraisal: Appraisal, hold: tuple[int, ...]) -> Altern
     child = appraisal.reading.is_child
     first = _first(preferred or allowed, child)
     chosen = [first]
-    if preferred and len(preferred) < len(allowed):
+    if not preferred:
+        return Alternative(Instead.IF_SAFE, (first[1],), first[0], ionising_passed_over=len(allowed) < len(candidates))
+    if len(preferred) < len(allowed):
         # An MRI stays on offer, second: many implants are MR-conditional.
         mri = _first([each for each in allowed if each[1].modality == "MRI"], child)
         chosen += [mri] if mri[0].rank >= first[0].rank else []
@@ -115,8 +121,19 @@ def _first(
 def _recordable(topic: Topic, appraisal: Appraisal) -> tuple[Concept, ...]:
     """The open facts that a coded reason can state, the most urgent first."""
     missing = {concept for match in appraisal.matches for concept in match.missing}
-    stated = [topic.concepts[concept] for concept in missing if topic.concepts[concept].record is not None]
+    stated = [topic.concepts[concept] for concept in missing if _can_be_recorded(topic, appraisal, concept)]
     return tuple(sorted(stated, key=lambda concept: concept.record_priority)[: topic.most_recorded_facts])
+
+
+def _can_be_recorded(topic: Topic, appraisal: Appraisal, concept: ConceptId) -> bool:
+    """A coded reason states it, the order does not say so already, and it would change what is not determined."""
+    about = topic.concepts[concept]
+    evidence = [each for each in appraisal.findings[concept].evidence if each.how != NOT_READ]
+    if about.record is None or (about.record_where_silent and evidence):
+        return False
+    if any(each.reference.startswith("order.") for each in evidence):
+        return False
+    return isinstance(appraisal.verdict, Rated) or suppose(topic, appraisal, concept) != appraisal.verdict
 
 
 def build_suggestions(
@@ -169,7 +186,7 @@ def _offered(
             if shape.replacing is Replacing.CREATE_AND_DELETE:
                 return ()
             offered = [_record(topic, appraisal, concept, order, shape) for concept in alternative.facts]
-        case Instead.NOTHING:
+        case Instead.NOTHING | Instead.IF_SAFE:
             return ()
     return tuple(suggestion for suggestion in offered if suggestion is not None)
 
@@ -318,7 +335,7 @@ def _record(
     assert concept.record is not None
     coding = {
         "system": concept.record.coding.system,
-        "code": wording.written_code(concept.record.coding),
+        "code": written_code(concept.record.coding),
         "display": concept.record.display,
     }
     reasons = order.get("reasonCode")

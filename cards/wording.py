@@ -7,11 +7,10 @@ from collections.abc import Iterable, Sequence
 
 from knowledge.appraisal import Appraisal, deciding_variants
 from knowledge.episodes import DURATION, SIX_WEEKS
-from knowledge.findings import Coding, ConceptId, Evidence, Finding, PrefetchKey, Presence, ProcedureId
+from knowledge.findings import ConceptId, Evidence, Finding, PrefetchKey, Presence, ProcedureId
 from knowledge.guideline import AppropriatenessCategory, Concept, Procedure, RelativeRadiationLevel, Topic
 from knowledge.inference import VariantMatch
 from knowledge.reading import NOT_READ
-from knowledge.vocabulary import ICD_10_CM
 
 LONGEST_SUMMARY = 139
 
@@ -60,13 +59,6 @@ def escaped(text: str) -> str:
 
 def _inert(found: re.Match[str]) -> str:
     return _ENTITIES.get(found[0], f"\\{found[0]}")
-
-
-def written_code(coding: Coding) -> str:
-    """A code as people write it: ICD-10-CM with its dot."""
-    if coding.system == ICD_10_CM and len(coding.code) > 3:
-        return f"{coding.code[:3]}.{coding.code[3:]}"
-    return coding.code
 
 
 def study_name(topic: Topic, procedures: Sequence[ProcedureId]) -> str:
@@ -154,13 +146,27 @@ def _because(topic: Topic, appraisal: Appraisal) -> list[str]:
 _SUSPECTED = {ConceptId("cancer"): "suspicion of cancer", ConceptId("infection"): "suspicion of infection"}
 
 
-def summary_emergency(topic: Topic, appraisal: Appraisal, *, before_mri: Procedure | None) -> str:
+def summary_if_safe(topic: Topic, appraisal: Appraisal, better: Procedure) -> str:
+    """For an order that is rated lowest, where the chart speaks against the only better study."""
+    study = uncapitalised(study_name(topic, appraisal.order.procedures))
+    because = listed(_because(topic, appraisal), "and")
+    return _fitting(
+        f"With {because}, not {study}: {better.short} only if it is safe here, see the card.",
+        f"Not {study}: {better.short} only if it is safe here, see the card.",
+    )
+
+
+def summary_emergency(
+    topic: Topic, appraisal: Appraisal, *, before_mri: Procedure | None = None, doubtful: bool = False
+) -> str:
     """For a study that is too weak when cauda equina syndrome is suspected.
 
-    ``before_mri``: what is named first, where the chart speaks against an MRI.
+    ``before_mri``: what is named first, where the chart speaks against an MRI; ``doubtful``: it does, and there is
+    nothing else.
     """
     study = uncapitalised(study_name(topic, appraisal.order.procedures))
     urgent = f"{before_mri.short} now, or MRI if safe" if before_mri is not None else "lumbar MRI now"
+    urgent += " if it is safe" * doubtful
     return _fitting(
         f"Suspected cauda equina syndrome: {urgent}; {study} is usually not appropriate.",
         f"Suspected cauda equina syndrome: {urgent}, not this study.",
@@ -172,7 +178,7 @@ def summary_unless(topic: Topic, appraisal: Appraisal, missing: Sequence[Concept
     study = study_name(topic, appraisal.order.procedures)
     together = set(_TREATED_THEN_REFERRED) <= set(missing)
     named = [
-        "surgical referral after therapy" if together and concept == SIX_WEEKS else each.short
+        "a surgical referral after therapy" if together and concept == SIX_WEEKS else each.short
         for concept in missing
         if concept != DURATION and not (together and concept == _INTERVENTION)
         for each in [topic.concepts[concept]]
@@ -258,6 +264,7 @@ def detail(topic: Topic, appraisal: Appraisal, instead: Sequence[str], *, one_of
         _facts_paragraph(topic, appraisal),
         _refuted_paragraph(topic, appraisal),
         _searched_paragraph(topic, appraisal),
+        _not_counted_paragraph(topic, appraisal),
         _unseen_paragraph(appraisal),
         _radiation_paragraph(topic, appraisal),
         _instead_paragraph(instead),
@@ -338,7 +345,10 @@ def _facts_paragraph(topic: Topic, appraisal: Appraisal) -> str:
     doubtful = [
         f"- {capitalised(topic.concepts[finding.concept].label)} is left open by {_evidence(finding.evidence[0])}"
         for finding in appraisal.findings.values()
-        if finding.presence is Presence.UNKNOWN and finding.evidence and finding.evidence[0].how != NOT_READ
+        if finding.presence is Presence.UNKNOWN
+        and finding.concept not in topic.internal
+        and finding.evidence
+        and finding.evidence[0].how != NOT_READ
     ]
     return "**Found in the chart**\n" + "\n".join(lines + doubtful) if lines + doubtful else ""
 
@@ -379,10 +389,25 @@ def _searched_paragraph(topic: Topic, appraisal: Appraisal) -> str:
         if finding.presence is Presence.ABSENT
         and finding.assumed
         and not finding.evidence
+        and not _not_counted(finding)
         and topic.concepts[finding.concept].needs
         and not set(topic.concepts[finding.concept].needs) & set(appraisal.reading.unseen_counts_as_empty)
     ]
     return f"**Searched and not found:** {listed(absent, 'and')}." if absent else ""
+
+
+def _not_counted(finding: Finding) -> list[Evidence]:
+    """Entries of a fact's kind that do not count; a harmless measurement is none of them."""
+    return [each for each in finding.passed_over if not each.reference.startswith("Observation/")]
+
+
+def _not_counted_paragraph(topic: Topic, appraisal: Appraisal) -> str:
+    found = [
+        f"{topic.concepts[finding.concept].short}: {_evidence(_not_counted(finding)[0])}"
+        for finding in appraisal.findings.values()
+        if finding.concept not in topic.internal and topic.concepts[finding.concept].needs and _not_counted(finding)
+    ]
+    return f"**In the chart, but not counted:** {'; '.join(found)}." if found else ""
 
 
 def _unseen_paragraph(appraisal: Appraisal) -> str:
@@ -442,6 +467,13 @@ def instead_better(
     for other in procedures[1:]:
         sentence += f" {capitalised(other.short)} if it is safe for this patient."
     return sentence
+
+
+def instead_if_safe(procedure: Procedure, category: AppropriatenessCategory) -> str:
+    return (
+        f"{capitalised(procedure.short)} {_is(category)}, but the chart shows a possible contraindication to MRI: only "
+        "if it is safe for this patient. Please ask the radiologist."
+    )
 
 
 INSTEAD_MRI_PASSED_OVER = "An MRI is not named first, for the chart shows a possible contraindication to MRI."

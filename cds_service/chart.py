@@ -56,7 +56,7 @@ from knowledge.findings import (
     Prescription,
 )
 from knowledge.loading import Knowledge
-from knowledge.vocabulary import read_coding
+from knowledge.vocabulary import CPT, HCPCS, LOINC, RXNORM, SNOMED_CT, read_coding
 
 Json = dict[str, Any]
 
@@ -214,7 +214,8 @@ def _each_apart(resources: list[Json]) -> Iterator[tuple[int, Json]]:
         common = {
             name: value for name, value in resource.items() if not name.startswith("value") and name not in _OF_EACH
         }
-        for component in items(resource["component"]):
+        components = resource["component"]
+        for component in components if isinstance(components, list) else [components]:
             if isinstance(component, dict) and component.get("code") is not None:
                 yield number, {**common, **component}
 
@@ -249,6 +250,11 @@ class ChartReader:
                 gaps.append(Gap(f"{part.key.value}[{number}]", "a resource of a type that is not known", part.key))
                 continue
             reference = reference_of(resource, f"{part.key.value}[{number}]")
+            if kind in _ALSO_MEDICATION and word(resource, "status") not in _NOT_GIVEN:
+                entry = self._by_its_codes(resource, reference, Unreadable("a kind of record that is not read"))
+                if entry is not None:
+                    gaps.append(Gap(reference, entry.flaw))
+                    entries.append(entry)
             if kind in OLDER_TYPES:
                 gaps.append(Gap(reference, "a resource of an older FHIR version", OLDER_TYPES[kind]))
             if kind not in KEY_OF_TYPE:
@@ -299,6 +305,8 @@ class ChartReader:
         code: Any = resource.get(element)
         codings, malformed = codings_of(code)
         if not codings or malformed or "modifierExtension" in code or self.vocabulary.knows(codings):
+            return False
+        if kind in _COVERED and not self._is_covered(codings, kind):
             return False
         if kind == "Condition":
             # A refuted category denies what lies below it, although no list holds the category itself.
@@ -381,9 +389,14 @@ class ChartReader:
         known = self.vocabulary.knows(codings)
         if not known and malformed:
             raise Unreadable(MALFORMED)
-        if not codings:
+        if not codings or not (known or self._is_covered(codings, word(resource, "resourceType"))):
             raise Unreadable(UNCODED, uncoded=True)
         return codings if self.keep_all or known else None
+
+    def _is_covered(self, codings: tuple[Coding, ...], kind: str) -> bool:
+        """Whether a code in none of our lists says nothing: only in a system that the lists of its kind are made of."""
+        systems = _COVERED.get(kind)
+        return systems is None or self.keep_all or any(coding.system in systems for coding in codings)
 
     # -- resources -------------------------------------------------------------------------------
 
@@ -638,6 +651,13 @@ _CODE_OF = {
     "ServiceRequest": "code",
     "DiagnosticReport": "code",
 }
+# The systems of our lists of drugs and of operations. ICD-10-PCS stands in the lists of transplants alone, SNOMED CT in
+# none of drugs: a code of theirs that is in no list may still be a lumbar fusion, or prednisone.
+_COVERED: Mapping[str, frozenset[str]] = {
+    "Procedure": frozenset({CPT, HCPCS, SNOMED_CT, LOINC}),
+    "MedicationRequest": frozenset({RXNORM}),
+    "MedicationStatement": frozenset({RXNORM}),
+}
 _MAY_BE_IMAGING = ("Procedure", "DiagnosticReport")
 _MOST_NAMES = 4
 
@@ -646,9 +666,14 @@ _KINDS: Mapping[str, Kind] = {
     "Procedure": Kind.PROCEDURE,
     "MedicationRequest": Kind.MEDICATION,
     "MedicationStatement": Kind.MEDICATION,
+    "MedicationDispense": Kind.MEDICATION,
+    "MedicationAdministration": Kind.MEDICATION,
     "Observation": Kind.OBSERVATION,
     "ServiceRequest": Kind.REFERRAL,
 }
+# They tell of drugs too, in ways that are not read: what they name is left open.
+_ALSO_MEDICATION = ("MedicationDispense", "MedicationAdministration")
+_NOT_GIVEN = ("entered-in-error", "not-done", "cancelled", "declined", "preparation")
 
 # Where a Condition says when it ended.
 _ENDS = ("abatementDateTime", "abatementPeriod", "abatementAge", "abatementRange", "abatementString")

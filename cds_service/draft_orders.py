@@ -244,7 +244,10 @@ def _reasons(reader: ChartReader, resource: Json) -> tuple[list[Entry], list[str
         for number, each in enumerate(items(resource.get(name))):
             place = f"order.{name}[{number}]"
             reference = each.get("reference") if isinstance(each, dict) else each
-            if isinstance(each, dict) and (reference is None or isinstance(reference, str)):
+            if isinstance(each, dict) and reference is None and name == "supportingInfo":
+                if word(each, "type") in _READ_AS_REASON:
+                    unread.append(place)
+            elif isinstance(each, dict) and (reference is None or isinstance(reference, str)):
                 _read_reference(reader, resource, reference, place, name, reasons, unread)
             elif each is not None or name == "reasonReference":
                 unread.append(place)

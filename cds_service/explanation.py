@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from cards.emptiness import without_empty
-from cards.wording import written_code
 from cds_service.order_hooks import Judged
 from knowledge.appraisal import Appraisal, NoCriteriaApply, NotJudged, Rated, Undetermined, deciding_variants
-from knowledge.findings import Chart, Entry, Finding
+from knowledge.findings import Chart, Entry, Evidence, Finding
 from knowledge.guideline import Topic
 from knowledge.inference import Standing, VariantMatch
+from knowledge.vocabulary import written_code
 
 Written = Mapping[str, str]
 
@@ -213,10 +213,14 @@ def _concept(topic: Topic, finding: Finding, written: Written, *, note: bool) ->
         unseen=tuple(key.value for key in finding.unseen),
         evidence=tuple(
             EvidenceFound(each.reference, written.get(each.code, each.code), each.label, each.dated, each.how)
-            for each in finding.evidence
+            for each in (*finding.evidence, *_not_counted(finding))
         ),
         note=note,
     )
+
+
+def _not_counted(finding: Finding) -> Iterator[Evidence]:
+    return (replace(each, how=f"not counted: {each.how}") for each in finding.passed_over)
 
 
 def _variant(topic: Topic, match: VariantMatch, judged: Appraisal) -> VariantState:

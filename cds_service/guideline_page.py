@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cards.links import variant_anchor
-from cards.wording import CATEGORY, capitalised, written_code
+from cards.wording import CATEGORY, capitalised
 from knowledge.code_search import CodeEntry, CodeIndex, Hits, value_sets_of
 from knowledge.findings import ConceptId
 from knowledge.guideline import (
@@ -20,7 +20,7 @@ from knowledge.guideline import (
 )
 from knowledge.loading import Knowledge
 from knowledge.rendering import criterion_words, reading_words, silence_words, threshold_words
-from knowledge.vocabulary import CPT, HCPCS, ICD_10_CM, ICD_10_PCS, LOINC, RXNORM, SNOMED_CT, Strength
+from knowledge.vocabulary import CPT, HCPCS, ICD_10_CM, ICD_10_PCS, LOINC, RXNORM, SNOMED_CT, Strength, written_code
 
 Json = dict[str, Any]
 

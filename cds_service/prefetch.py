@@ -178,6 +178,8 @@ def _read_foreign(values: Mapping[str, Any], delivered: Delivered) -> None:
     failed: list[Gap] = []
     for name, value in values.items():
         reading = _read_value(PrefetchKey.CONDITIONS, value, delivered, name)
+        if len(reading.resources) == 1 and value is reading.resources[0] and word(value, "resourceType") != "Patient":
+            reading.fail(name, "one resource, which is no answer to a search")
         found: dict[PrefetchKey, list[Json]] = {}
         for resource in reading.resources:
             kind = word(resource, "resourceType")
@@ -244,6 +246,9 @@ def _read_bundle(bundle: Json, part: Delivery, delivered: Delivered, name: str) 
             part.resources.append(resource)
     if next_page(bundle) is not None:
         part.fail(name, "more pages follow that were not fetched")
+    kinds = {word(resource, "resourceType") for resource in part.resources} - BESIDE
+    if name in OWN_KEYS and kinds and not any(_asked_for(part.key, kind) for kind in kinds):
+        part.fail(name, "resources of another type than this key asks for")
 
 
 def _asked_for(key: PrefetchKey, kind: str) -> bool:

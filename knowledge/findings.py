@@ -209,6 +209,8 @@ class Finding:
     """For the duration: ``acute``, ``subacute`` or ``chronic``, where the onset settles it."""
     unseen: tuple[PrefetchKey, ...] = ()
     """The parts of the chart whose absence keeps it unknown."""
+    passed_over: tuple[Evidence, ...] = ()
+    """Where it is absent by silence: entries of its kind that do not count, and why."""
 
 
 Findings = Mapping[ConceptId, Finding]

@@ -183,6 +183,8 @@ class Concept:
     record_label: str = ""
     record_priority: int = 0
     """Which fact is offered first where only some can be; 1 is first."""
+    record_where_silent: bool = False
+    """It is offered only where the chart says nothing: what leaves the concept open may be another fact of its kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +193,8 @@ class ObservationRules:
 
     positive: frozenset[Coding]
     positive_interpretations: frozenset[str]
+    negative: frozenset[Coding]
+    negative_interpretations: frozenset[str]
     units: Mapping[str, str]
     """Each accepted spelling, in lower case -> UCUM code."""
 

@@ -339,6 +339,7 @@ class _Reader:
             record=self._coded(f"{path}.record", record) if record else None,
             record_label=record["label"] if record else "",
             record_priority=record["priority"] if record else 0,
+            record_where_silent=bool(record and record.get("where_silent")),
         )
 
     def _reading(self, path: str, data: Json) -> ConceptReading:
@@ -387,5 +388,7 @@ class _Reader:
         return ObservationRules(
             positive=self._codings("$.observations.positive", data["positive"]),
             positive_interpretations=frozenset(data["positive_interpretations"]),
+            negative=self._codings("$.observations.negative", data["negative"]),
+            negative_interpretations=frozenset(data["negative_interpretations"]),
             units={spelling.lower(): unit for unit, spellings in data["units"].items() for spelling in spellings},
         )

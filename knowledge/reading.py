@@ -8,7 +8,17 @@ from datetime import date
 from functools import cached_property
 
 from knowledge.dates import DateSpan, Within, days_before, place
-from knowledge.findings import Certainty, Chart, Coding, Entry, Evidence, Kind, OrderedProcedure, ValueSetId
+from knowledge.findings import (
+    Certainty,
+    Chart,
+    Coding,
+    Entry,
+    Evidence,
+    Kind,
+    Measurement,
+    OrderedProcedure,
+    ValueSetId,
+)
 from knowledge.guideline import Concept, ConceptReading, Threshold, Topic
 from knowledge.orders import OrderCodes
 from knowledge.vocabulary import Strength, Vocabulary, at_or_above
@@ -34,10 +44,8 @@ class Case:
     @cached_property
     def entries(self) -> tuple[Entry, ...]:
         """The reasons of the order, then the rest of the chart; what is both stands there once, as a reason."""
-        named = {(reason.reference, reason.codings) for reason in self.order.reasons}
-        rest = (
-            entry for entry in self.chart.entries if not entry.unread and (entry.reference, entry.codings) not in named
-        )
+        named = {replace(reason, is_reason=False, on_order=False) for reason in self.order.reasons}
+        rest = (entry for entry in self.chart.entries if not entry.unread and entry not in named)
         return tuple(self._as_of(entry) for entry in (*self.order.reasons, *rest))
 
     @cached_property
@@ -46,8 +54,16 @@ class Case:
         return tuple(
             entry
             for entry in (*self.order.reasons, *self.chart.entries)
-            if entry.unread or (entry.measurement is not None and entry.measurement.unread)
+            if entry.unread or (entry.measurement is not None and self._is_unsettled(entry, entry.measurement))
         )
+
+    def _is_unsettled(self, entry: Entry, measured: Measurement) -> bool:
+        """Its value could not be read, or is an answer that is neither a yes nor a no that we know."""
+        rules = self.topic.observations
+        if measured.unread or not measured.codings or self.is_positive(entry):
+            return measured.unread
+        denied = not rules.negative.isdisjoint(measured.codings)
+        return not denied and rules.negative_interpretations.isdisjoint(measured.interpretations)
 
     def _as_of(self, entry: Entry) -> Entry:
         """The entry as it stood on the as-of date: a Condition that had abated by then is past."""

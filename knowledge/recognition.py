@@ -105,7 +105,29 @@ def _read(case: Case, concept: Concept, onset: episodes.Onset | None) -> Finding
             special(case, concept, reading, found, onset)
         else:
             _READERS[reading.kind](case, concept, reading, found)
-    return _concluded(concept, found, case.chart.searchable, case.order.unread_reasons)
+    finding = _concluded(concept, found, case.chart.searchable, case.order.unread_reasons)
+    if finding.presence is Presence.ABSENT:
+        told = {evidence.reference for evidence in finding.evidence}
+        return replace(finding, passed_over=tuple(_passed_over(case, concept, told)))
+    return finding
+
+
+def _passed_over(case: Case, concept: Concept, told: set[str]) -> Iterable[Evidence]:
+    """The entries of a concept's kind that do not count, each with the reason."""
+    for entry in case.entries:
+        value_set = next(
+            (each for coding in entry.codings for each in case.vocabulary.matches(coding) if each in concept.every_set),
+            None,
+        )
+        if value_set is None or entry.reference in told:
+            continue
+        if entry.date is not None and entry.date.clipped(case.last_day(concept)) is None:
+            why = "dated after the order"
+        elif entry.kind is Kind.OBSERVATION:
+            why = "by its value"
+        else:
+            why = "outside the time that counts, or too little"
+        yield evidence_of(entry, _label(case, entry, value_set), why)
 
 
 def _leave_open_what_was_not_read(case: Case, concept: Concept, reading: ConceptReading, found: Weighing) -> None:
@@ -113,14 +135,15 @@ def _leave_open_what_was_not_read(case: Case, concept: Concept, reading: Concept
     if reading.kind in _OF_THE_ORDER or concept.silence is Silence.ABSENT:
         return
     for entry in case.unread:
-        if not (entry.unread or reading.kind in _BY_VALUE):
+        of_value = reading.kind in _BY_VALUE and (concept.red_flag or bool(entry.flaw))
+        if not (entry.unread or of_value):
             continue
         in_time, open_because = counts(case, concept, reading, entry)
         if not in_time and not open_because:
             continue
         for value_set in reading.value_sets:
             if case.vocabulary.strength(entry.codings, value_set):
-                found.leave_open(entry, _label(case, entry, value_set), entry.flaw or NOT_READ)
+                found.leave_open(entry, _label(case, entry, value_set), entry.flaw or "an answer that is not known")
                 break
 
 

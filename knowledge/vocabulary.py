@@ -39,6 +39,17 @@ _CANONICAL = {
     "urn:oid:2.16.840.1.113883.6.88": RXNORM,
 }
 
+# What people call each system.
+NAMES = {
+    SNOMED_CT: "SNOMED CT",
+    ICD_10_CM: "ICD-10-CM",
+    ICD_10_PCS: "ICD-10-PCS",
+    LOINC: "LOINC",
+    CPT: "CPT",
+    HCPCS: "HCPCS",
+    RXNORM: "RxNorm",
+}
+
 # The shape of a code in each system; what does not have it is no code of that system (IMO0002 under ICD-10-CM).
 _SHAPE = {
     SNOMED_CT: re.compile(r"[1-9]\d{5,17}"),
@@ -75,6 +86,13 @@ def _read_coding(system: str, code: str) -> Coding | None:
     elif canonical is HCPCS and _SHAPE[CPT].fullmatch(code):
         canonical = CPT
     return Coding(canonical, code) if _SHAPE[canonical].fullmatch(code) else None
+
+
+def written_code(coding: Coding) -> str:
+    """A code as people write it: ICD-10-CM with its dot."""
+    if coding.system == ICD_10_CM and len(coding.code) > 3:
+        return f"{coding.code[:3]}.{coding.code[3:]}"
+    return coding.code
 
 
 def is_known_system(system: str) -> bool:
@@ -195,9 +213,8 @@ class Vocabulary:
         return best
 
     def label(self, coding: Coding, value_set: ValueSetId) -> str:
-        """Our name for a code: its own in the value set, else the set's title."""
-        listed = self.value_sets[value_set]
-        return listed.displays.get(coding) or listed.title
+        """Our name for a code: its own in the value set, else the code: the set's title may be another fact."""
+        return self.value_sets[value_set].displays.get(coding) or f"{NAMES[coding.system]} {written_code(coding)}"
 
     def _look_up(self, coding: Coding) -> Matches:
         found: dict[ValueSetId, Strength | None] = dict(self._members.get(coding, {}))

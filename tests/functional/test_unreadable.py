@@ -349,3 +349,124 @@ def test_blanks_around_a_system_do_not_hide_its_code(client: FlaskClient) -> Non
     request = _request({"code": "ICD-10-CM C61"})
     request["prefetch"]["conditions"]["entry"][-1]["resource"]["code"]["coding"][0]["system"] = f" {ICD} "
     assert _presence(client, request, "cancer") == "present"
+
+
+@pytest.mark.parametrize(
+    ("answer", "presence"),
+    [
+        ({"coding": [{"system": SNOMED, "code": "52101004"}]}, "present"),
+        ({"coding": [{"system": SNOMED, "code": "373066001"}]}, "present"),
+        ({"coding": [{"system": "http://loinc.org", "code": "LA33-6"}]}, "present"),
+        ({"coding": [{"system": SNOMED, "code": "24484000"}]}, "unknown"),
+        ({"coding": [{"system": SNOMED, "code": "373067005"}]}, "absent"),
+        ({"coding": [{"system": SNOMED, "code": "260385009"}]}, "absent"),
+    ],
+)
+def test_a_coded_answer_that_is_neither_yes_nor_no_leaves_its_concept_open(
+    client: FlaskClient, answer: Json, presence: str
+) -> None:
+    """Only an answer that is known to deny lets a finding count for nothing."""
+    request = _request()
+    request["prefetch"]["observations"]["entry"].append(_observed("SNOMED 449813001", valueCodeableConcept=answer))
+    assert _presence(client, request, "cauda-equina") == presence
+
+
+def test_supporting_info_by_name_alone_is_a_reason_where_it_says_its_type(client: FlaskClient) -> None:
+    """A Condition that is named by an identifier cannot be read; a Coverage need not be."""
+    request = _request()
+    named = {"identifier": {"value": "ca-1"}, "display": "Metastatic breast cancer"}
+    _order(request)["supportingInfo"] = [{"type": "Coverage", **named}]
+    assert _presence(client, request, "cancer") == "absent"
+    _order(request)["supportingInfo"] = [{"type": "Condition", **named}]
+    assert _presence(client, request, "cancer") == "unknown"
+
+
+def test_two_conditions_of_one_id_are_both_read_beside_the_order(client: FlaskClient) -> None:
+    """The copy that the order resolves to does not hide its namesake."""
+    over = {"id": "ce", "code": "ICD-10-CM G83.4", "clinical": "resolved", "abatement": "2025-01-01"}
+    request = _request(over, {"id": "ce", "code": "ICD-10-CM G83.4", "onset": "2026-03-01"})
+    _order(request)["reasonReference"] = [{"reference": "Condition/ce"}]
+    assert _presence(client, request, "cauda-equina") == "present"
+
+
+def test_a_lone_component_is_read_as_a_list_of_one(client: FlaskClient) -> None:
+    """A panel whose component stands outside a list still tells its temperature."""
+    request = _request()
+    component = {"code": concept("LOINC 8310-5"), "valueQuantity": {"value": 39, "code": "Cel"}}
+    request["prefetch"]["observations"]["entry"].append(_observed("LOINC 85353-1", component=component))
+    assert _presence(client, request, "infection") == "present"
+
+
+def _record(kind: str, code: str, **more: Any) -> Json:
+    named = {"code" if kind == "Procedure" else "medicationCodeableConcept": concept(code)}
+    return {"resource": {"resourceType": kind, "id": "r", "subject": {"reference": "Patient/p1"}, **named, **more}}
+
+
+@pytest.mark.parametrize(
+    ("key", "entry", "concept_id", "presence"),
+    [
+        ("procedures", _record("Procedure", "CPT 47562", status="completed"), "prior-lumbar-surgery", "absent"),
+        (
+            "medications",
+            _record("MedicationRequest", "RxNorm 314076", status="active"),
+            "chronic-steroid-use",
+            "absent",
+        ),
+        (
+            "medications",
+            _record("MedicationRequest", "SNOMED 116602009", status="active"),
+            "chronic-steroid-use",
+            "unknown",
+        ),
+        (
+            "medications",
+            _record("MedicationDispense", "RxNorm 312615", status="completed"),
+            "chronic-steroid-use",
+            "unknown",
+        ),
+        (
+            "medications",
+            _record("MedicationDispense", "RxNorm 312615", status="cancelled"),
+            "chronic-steroid-use",
+            "absent",
+        ),
+        ("medications", _record("MedicationAdministration", "RxNorm 314076"), "chronic-steroid-use", "absent"),
+    ],
+)
+def test_what_our_lists_do_not_cover_is_no_silence(
+    client: FlaskClient, key: str, entry: Json, concept_id: str, presence: str
+) -> None:
+    """A drug in a system without a list of ours, or told of by its dispense, leaves open what it may be."""
+    request = _request()
+    request["prefetch"][key]["entry"].append(entry)
+    assert _presence(client, request, concept_id) == presence
+
+
+def test_an_operation_in_a_system_without_a_list_leaves_surgery_open(client: FlaskClient) -> None:
+    """An ICD-10-PCS code that is no transplant may be a lumbar fusion."""
+    request = _request()
+    fusion = {"coding": [{"system": "http://www.cms.gov/Medicare/Coding/ICD10", "code": "0SG00A0"}]}
+    procedure = _record("Procedure", "CPT 47562", status="completed")
+    procedure["resource"]["code"] = fusion
+    request["prefetch"]["procedures"]["entry"].append(procedure)
+    assert _presence(client, request, "prior-lumbar-surgery") == "unknown"
+
+
+def test_one_resource_under_a_foreign_key_is_no_whole_list(client: FlaskClient) -> None:
+    """The indication alone, under a name of the client's, does not stand for the problem list."""
+    request = _request()
+    pain = request["prefetch"].pop("conditions")["entry"][0]["resource"]
+    request["prefetch"]["indication"] = pain
+    assert _presence(client, request, "cancer") == "unknown"
+
+
+def test_a_bundle_of_another_type_leaves_its_key_open(client: FlaskClient) -> None:
+    """Observations where Conditions were asked for are no problem list."""
+    request = _request()
+    request["prefetch"]["conditions"]["entry"] = [_observed("LOINC 8867-4")]
+    assert _presence(client, request, "cancer") == "unknown"
+
+
+def test_a_fracture_in_neoplastic_disease_does_not_rule_out_cancer(client: FlaskClient) -> None:
+    """Its code names no tumour, and leaves cancer open."""
+    assert _presence(client, _request({"code": "ICD-10-CM M84.58XA", "onset": "2026-02-25"}), "cancer") == "unknown"

@@ -12,7 +12,7 @@ from cards.build import Draft, build_card
 from cards.card import Card, Indicator
 from cards.emptiness import without_empty
 from cards.issue import issue
-from cards.wire import card_json
+from cards.wire import appraisal_json, card_json
 from cards.wording import CATEGORY, escaped
 from cds_service.envelope import parse_request
 from cds_service.order_hooks import Judge, Judged
@@ -191,11 +191,15 @@ def test_an_order_without_an_id_gets_a_card_without_buttons(knowledge: Knowledge
 
 
 def test_in_pregnancy_no_ionising_study_is_suggested(knowledge: Knowledge) -> None:
-    """Under suspected cauda equina syndrome with a pacemaker and a pregnancy only MRI is left to suggest."""
+    """Where a pacemaker speaks against the only study that is left, it is named with care, and no button orders it."""
     pregnant = [ACUTE, {"code": "ICD-10-CM Z34.02", "onset": "2025-12-01"}, {"code": "ICD-10-CM Z95.0"}]
     card = _card(knowledge, {"code": "CPT 72100", "reasons": [LBP, "ICD-10-CM G83.4"]}, conditions=pregnant)
-    assert [suggestion.label for suggestion in card.suggestions] == ["Replace by lumbar MRI without contrast"]
-    assert "No study with ionizing radiation is suggested" in card.detail
+    assert card.suggestions == ()
+    assert "lumbar MRI now if it is safe; " in card.summary
+    assert "only if it is safe for this patient. Please ask the radiologist." in card.detail
+    assert "No study with ionizing radiation is suggested, for the chart shows a pregnancy." in card.detail
+    warned = _card(knowledge, {"code": "CPT 72133"}, conditions=[*pregnant, {"code": "ICD-10-CM C50.911"}])
+    assert (warned.suggestions, "only if it is safe here" in warned.summary) == ((), True)
 
 
 def test_a_pacemaker_puts_ct_before_mri(knowledge: Knowledge) -> None:
@@ -298,6 +302,34 @@ def test_an_unknown_age_is_told_where_no_reason_can_settle_it(knowledge: Knowled
     card = _card(knowledge, {"code": "CPT 72148"}, birth_date=None)
     assert "for age 65 or more another scenario applies" in card.detail
     assert "another scenario" not in _card(knowledge, {"code": "CPT 72148"}).detail
+
+
+def test_what_is_in_the_chart_and_does_not_count_is_told(knowledge: Knowledge) -> None:
+    """An old foot drop is not among what was searched and not found, but told with why it does not count."""
+    old = {"code": ["ICD-10-CM M21.371", "text Foot drop"], "onset": "2024-01-01"}
+    detail = _card(knowledge, {"code": "CPT 72148"}, conditions=[ACUTE, old]).detail
+    assert "**In the chart, but not counted:** leg weakness: Foot drop, 2024-01-01, outside the time" in detail
+    searched = next(each for each in detail.split("\n\n") if each.startswith("**Searched and not found:**"))
+    assert "leg weakness" not in searched
+    judged = _judged(knowledge, {"code": "CPT 72148"}, conditions=[ACUTE, old])
+    (finding,) = [
+        each
+        for each in appraisal_json(knowledge.topic, judged.appraisals[0])["findings"]
+        if each["concept"] == "motor-deficit"
+    ]
+    assert "evidence" not in finding
+
+
+def test_the_fact_that_is_offered_is_the_one_that_is_open(knowledge: Knowledge) -> None:
+    """Drug use is not recorded as fever, what the order says already is not offered, and surgery can be recorded."""
+    use = _card(knowledge, {"code": "CPT 72148"}, conditions=[ACUTE, {"code": "ICD-10-CM F11.20"}])
+    assert (use.suggestions, "ICD-10-CM F11.20" in use.detail) == ((), True)
+    denied = [ACUTE, {"code": "ICD-10-CM G83.4", "verification": "refuted"}]
+    said = _card(knowledge, {"code": "CPT 72148", "reasons": [LBP, "ICD-10-CM G83.4"]}, conditions=denied)
+    assert "suspected cauda equina syndrome, add" not in said.detail
+    assert "as the reason of the order is left open" not in said.detail
+    fused = _card(knowledge, {"code": "CPT 72148"}, conditions=[ACUTE, {"code": "ICD-10-CM Z98.1"}])
+    assert [each.label for each in fused.suggestions] == ["Add to the reasons: pain after lumbar surgery"]
 
 
 def test_many_gaps_are_told_in_one_sentence(knowledge: Knowledge) -> None:
