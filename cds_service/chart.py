@@ -33,6 +33,7 @@ from cds_service.fhir_elements import (
     end_of,
     items,
     length_of,
+    local_day,
     parse,
     reference_of,
     span,
@@ -227,8 +228,9 @@ _OF_EACH = ("code", "component", "dataAbsentReason", "interpretation")
 class ChartReader:
     """Reads the resources of one patient."""
 
-    def __init__(self, delivered: Delivered, patient_id: str, knowledge: Knowledge) -> None:
+    def __init__(self, delivered: Delivered, patient_id: str, knowledge: Knowledge, today: date | None = None) -> None:
         self.delivered = delivered
+        self.today = today.isoformat() if today is not None else None
         self.patient_id = patient_id
         self.vocabulary = knowledge.vocabulary
         self.orders = knowledge.orders
@@ -324,7 +326,25 @@ class ChartReader:
         if not self._is_about_the_patient(subject):
             raise Unreadable("another patient", of_another=True)
         reader = _READERS.get(kind)
-        return reader(self, resource, reference) if reader else None
+        return reader(self, self._dated_here(resource), reference) if reader else None
+
+    def _dated_here(self, resource: Json) -> Json:
+        """A moment that another zone writes as tomorrow and that is today here is dated today: it is no plan.
+
+        Dates are taken as they are written otherwise, and so is every date without a time and a zone.
+        """
+        today = self.today
+        if today is None:
+            return resource
+        moved = {
+            name: here
+            for name, value in resource.items()
+            if isinstance(value, str)
+            and today < value[:10]
+            and (here := local_day(value)) is not None
+            and here <= today
+        }
+        return {**resource, **moved} if moved else resource
 
     def read_reason(self, resource: Json, reference: str) -> Entry | None:
         """A reason of an order: kept whatever its codes; None when its status says that it does not stand."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from jiter import LosslessFloat
@@ -214,6 +214,17 @@ def span(value: Any) -> DateSpan | None:
         return DateSpan.parse(str(value)[:10])
     except ValueError:
         return None
+
+
+def local_day(written: str) -> str | None:
+    """The day of a moment in the time zone of this machine; None where no moment with a zone is written."""
+    if not _DATED.match(written):
+        return None
+    try:
+        moment = datetime.fromisoformat(written)
+    except ValueError:
+        return None
+    return moment.astimezone().date().isoformat() if moment.tzinfo is not None else None
 
 
 def start_of(period: Any) -> DateSpan | None:

@@ -88,7 +88,7 @@ class Judge:
 
     def judge(self, call: HookRequest, today: date, shape: Shape = SHAPES[Profile.SPEC]) -> Judged:
         """Read the chart and judge each order; ``today`` is the day of the call."""
-        reader = self._reader(call)
+        reader = self._reader(call, today)
         orders = self._orders(call, reader)
         chart = read_chart(reader, self.settings.chart, session_referrals(call, reader))
         therapy = refers_to_therapy(call, self.knowledge)
@@ -97,10 +97,10 @@ class Judge:
         ]
         return Judged(tuple(judged), chart)
 
-    def _reader(self, call: HookRequest) -> ChartReader:
+    def _reader(self, call: HookRequest, today: date | None = None) -> ChartReader:
         drafts = ((draft.resource, draft.full_url) for draft in call.drafts)
         delivered = read_prefetch(call.prefetch, drafts, self.site.prefetch_keys, call.unfetched)
-        return ChartReader(delivered, call.patient_id, self.knowledge)
+        return ChartReader(delivered, call.patient_id, self.knowledge, today)
 
     def _orders(self, call: HookRequest, reader: ChartReader) -> list[DraftOrder]:
         return read_orders(call, reader, self.knowledge, read_text=self.settings.order_text)

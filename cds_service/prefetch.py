@@ -246,6 +246,9 @@ def _read_bundle(bundle: Json, part: Delivery, delivered: Delivered, name: str) 
             part.resources.append(resource)
     if next_page(bundle) is not None:
         part.fail(name, "more pages follow that were not fetched")
+    total = bundle.get("total")
+    if isinstance(total, int) and total > len(entries):
+        part.fail(name, "fewer entries than it says were found")
     kinds = {word(resource, "resourceType") for resource in part.resources} - BESIDE
     if name in OWN_KEYS and kinds and not any(_asked_for(part.key, kind) for kind in kinds):
         part.fail(name, "resources of another type than this key asks for")

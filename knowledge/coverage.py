@@ -8,7 +8,7 @@ from typing import Any
 
 from knowledge.appraisal import NoCriteriaReason, NotJudgedReason
 from knowledge.episodes import ACUTE, SUBACUTE_OR_CHRONIC
-from knowledge.sources import Json, KnowledgeError, Sources, read_checked
+from knowledge.sources import Json, KnowledgeError, Sources, read_checked, read_json
 
 _STATES = {"present", "absent", "unknown"}
 # Two of the three states is all that some concepts can have in a chart.
@@ -25,11 +25,26 @@ def uncovered(sources: Sources) -> Iterator[str]:
     where = sources.folder / "cases"
     rulings, faults = _rulings(where, data)
     yield from faults
+    yield from _uncounted(sources)
     yield from _variants(where, data, rulings)
     yield from _concepts(where, data, rulings)
     for note in data["notes"]:
         if {note["id"] in each["notes"] for each in rulings if "notes" in each} != {True, False}:
             yield f"{where}: $.rulings: the note {note['id']} needs rulings with it and without"
+
+
+def _uncounted(sources: Sources) -> Iterator[str]:
+    """Rulings that went missing, or came without being declared."""
+    files = {file.stem: file for file in (sources.folder / "cases").glob("*.json")}
+    declared = sources.contents["rulings"]
+    for name in sorted(files.keys() | declared.keys()):
+        file = files.get(name, sources.folder / "cases" / f"{name}.json")
+        try:
+            held = len(read_json(file)["rulings"]) if name in files else 0
+        except (KnowledgeError, KeyError, TypeError):
+            continue  # what is wrong with the file is told by its schema
+        if held != declared.get(name, 0):
+            yield f"{file}: $.rulings: holds {held} rulings; contents.json says {declared.get(name, 0)}"
 
 
 def _rulings(folder: Path, topic: Json) -> tuple[list[Json], list[str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -470,3 +471,32 @@ def test_a_bundle_of_another_type_leaves_its_key_open(client: FlaskClient) -> No
 def test_a_fracture_in_neoplastic_disease_does_not_rule_out_cancer(client: FlaskClient) -> None:
     """Its code names no tumour, and leaves cancer open."""
     assert _presence(client, _request({"code": "ICD-10-CM M84.58XA", "onset": "2026-02-25"}), "cancer") == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("written", "presence"),
+    [
+        ("2026-03-03T00:30:00+14:00", "present"),
+        ("2026-03-03T00:30:00", "absent"),
+        ("2026-03-03", "absent"),
+        ("2026-03-04T00:30:00+14:00", "absent"),
+    ],
+)
+def test_a_moment_that_is_tomorrow_in_another_zone_alone_is_of_today(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch, written: str, presence: str
+) -> None:
+    """An infection recorded this evening is not passed over for the zone in which its moment is written."""
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    request = _request({"code": "ICD-10-CM A41.9"})
+    request["prefetch"]["conditions"]["entry"][-1]["resource"]["recordedDate"] = written
+    assert _presence(client, request, "infection") == presence
+
+
+def test_a_bundle_that_says_more_was_found_leaves_its_key_open(client: FlaskClient) -> None:
+    """Forty found and one sent is no whole problem list, whether a next page is named or not."""
+    request = _request()
+    request["prefetch"]["conditions"]["total"] = 1
+    assert _presence(client, request, "cancer") == "absent"
+    request["prefetch"]["conditions"]["total"] = 40
+    assert _presence(client, request, "cancer") == "unknown"

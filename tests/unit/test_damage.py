@@ -470,3 +470,21 @@ def test_a_ruling_names_only_what_the_topic_has(
     said = [line for line in capsys.readouterr().out.splitlines() if words in line]
     assert said[0].startswith(f"{damaged}: $.rulings[3].expect.{member}: ")
     load(folder)
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "words"),
+    [
+        ("cases/silence.json", None, "holds 0 rulings"),
+        ("cases/windows.json", lambda data: data["rulings"].pop(), "contents.json says"),
+    ],
+)
+def test_rulings_do_not_go_missing_unseen(
+    folder: Path, capsys: pytest.CaptureFixture[str], file: str, change: Change | None, words: str
+) -> None:
+    """`check` fails where a file of cases is gone, or holds fewer rulings than were declared."""
+    damaged = _damage(folder, file, change)
+    assert main(["check", "--topic", str(folder)]) == 1
+    assert any(
+        line.startswith(f"{damaged}: $.rulings: ") and words in line for line in capsys.readouterr().out.splitlines()
+    )
