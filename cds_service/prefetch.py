@@ -231,10 +231,15 @@ def _read_bundle(bundle: Json, part: Delivery, delivered: Delivered, name: str) 
     if not isinstance(entries, list):
         part.fail(name, "a Bundle whose entry is no list")
         return
+    kinds: set[str] = set()
     for number, entry in enumerate(entries):
         resource = entry.get("resource") if isinstance(entry, dict) else None
         kind = word(resource, "resourceType") if isinstance(resource, dict) else ""
-        if not isinstance(resource, dict):
+        if isinstance(resource, dict) and kind in KEY_OF_TYPE:
+            kinds.add(kind)
+            delivered.remember(resource, entry.get("fullUrl"))
+            part.resources.append(resource)
+        elif not isinstance(resource, dict):
             part.fail(f"{name}.entry[{number}]", "an entry without a resource")
         elif kind == "OperationOutcome":
             if _failed(resource):
@@ -242,6 +247,7 @@ def _read_bundle(bundle: Json, part: Delivery, delivered: Delivered, name: str) 
         elif not _is_type(kind or "-") or kind in _CONTAINERS:
             part.fail(f"{name}.entry[{number}]", "a resource of no type that is read")
         else:
+            kinds |= {kind} - BESIDE
             delivered.remember(resource, entry.get("fullUrl"))
             part.resources.append(resource)
     if next_page(bundle) is not None:
@@ -249,7 +255,6 @@ def _read_bundle(bundle: Json, part: Delivery, delivered: Delivered, name: str) 
     total = bundle.get("total")
     if isinstance(total, int) and total > len(entries):
         part.fail(name, "fewer entries than it says were found")
-    kinds = {word(resource, "resourceType") for resource in part.resources} - BESIDE
     if name in OWN_KEYS and kinds and not any(_asked_for(part.key, kind) for kind in kinds):
         part.fail(name, "resources of another type than this key asks for")
 

@@ -67,5 +67,7 @@ class Server(BaseApplication):  # type: ignore[misc]
         # What is loaded stays: workers share its memory, and collections need not walk it.
         gc.collect()
         gc.freeze()
+        # A call makes thousands of objects that die with it: looking for circles among them each 700 is too often.
+        gc.set_threshold(20_000, 10, 10)
         gc.enable()
         return self._application
