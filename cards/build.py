@@ -207,6 +207,9 @@ def _instead(topic: Topic, appraisal: Appraisal, alternative: Alternative) -> li
             sentences.append(wording.instead_record(alternative.facts, rated=isinstance(appraisal.verdict, Rated)))
             sentences += wording.instead_age(topic, appraisal)
         case Instead.NOTHING:
+            verdict = appraisal.verdict
+            if isinstance(verdict, Undetermined) and verdict.floor is LOWEST and not verdict.only_contrast:
+                sentences.append(wording.INSTEAD_IF_RULED_OUT)
             sentences += wording.instead_age(topic, appraisal)
         case _:
             assert_never(alternative.kind)

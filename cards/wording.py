@@ -188,7 +188,10 @@ def summary_unless(topic: Topic, appraisal: Appraisal, missing: Sequence[Concept
     ]
     grouped = ["a red flag"] * bool(red_flags) + [name for name in named if name not in red_flags]
     rest = "a red flag" if red_flags else listed(named[:2])
+    alone = [topic.concepts[each] for each in missing if each != DURATION]
+    in_full = alone[0].label if len(alone) == 1 and alone[0].red_flag else listed(named)
     return _fitting(
+        f"{study}: usually not appropriate unless the patient has {in_full}.",
         f"{study}: usually not appropriate unless the patient has {listed(named)}.",
         f"{study}: usually not appropriate unless the patient has {listed(grouped)}.",
         f"{study}: usually not appropriate unless there is {listed(grouped)}.",
@@ -497,6 +500,9 @@ def instead_conservative(topic: Topic, appraisal: Appraisal) -> list[str]:
         "for more than four weeks is one in a child.",
         *["Where imaging is needed, studies without ionizing radiation are preferred in children."] * ionising,
     ]
+
+
+INSTEAD_IF_RULED_OUT = "Where that is ruled out, advice to stay active, exercise or physical therapy; where it holds, imaging has its place."
 
 
 def instead_age(topic: Topic, appraisal: Appraisal) -> list[str]:

@@ -125,8 +125,10 @@ def _passed_over(case: Case, concept: Concept, told: set[str]) -> Iterable[Evide
             why = "dated after the order"
         elif entry.kind is Kind.OBSERVATION:
             why = "by its value"
+        elif entry.kind is Kind.MEDICATION:
+            why = "too short or too long ago"
         else:
-            why = "outside the time that counts, or too little"
+            why = "outside the time that counts"
         yield evidence_of(entry, _label(case, entry, value_set), why)
 
 
