@@ -502,7 +502,10 @@ def instead_conservative(topic: Topic, appraisal: Appraisal) -> list[str]:
     ]
 
 
-INSTEAD_IF_RULED_OUT = "Where that is ruled out, advice to stay active, exercise or physical therapy; where it holds, imaging has its place."
+INSTEAD_IF_RULED_OUT = (
+    "Where that is ruled out, advice to stay active, exercise or physical therapy; where it holds, imaging has its "
+    "place."
+)
 
 
 def instead_age(topic: Topic, appraisal: Appraisal) -> list[str]:

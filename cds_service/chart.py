@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass, replace
@@ -57,7 +58,7 @@ from knowledge.findings import (
     Prescription,
 )
 from knowledge.loading import Knowledge
-from knowledge.vocabulary import CPT, HCPCS, LOINC, RXNORM, SNOMED_CT, read_coding
+from knowledge.vocabulary import ICD_10_PCS, RXNORM, read_coding
 
 Json = dict[str, Any]
 
@@ -252,7 +253,7 @@ class ChartReader:
                 gaps.append(Gap(f"{part.key.value}[{number}]", "a resource of a type that is not known", part.key))
                 continue
             reference = reference_of(resource, f"{part.key.value}[{number}]")
-            if kind in _ALSO_MEDICATION and word(resource, "status") not in _NOT_GIVEN:
+            if kind in _ALSO_MEDICATION and self._tells_of_more(resource):
                 entry = self._by_its_codes(resource, reference, Unreadable("a kind of record that is not read"))
                 if entry is not None:
                     gaps.append(Gap(reference, entry.flaw))
@@ -291,10 +292,18 @@ class ChartReader:
             _KINDS[kind],
             codings,
             text_of(concept),
-            start=span(word(resource, "effectiveDateTime") or None),
+            start=_first_date(resource),
             flaw=error.why,
             unread=True,
         )
+
+    def _tells_of_more(self, resource: Json) -> bool:
+        """Whether a drug was given out or taken that no prescription which was sent tells of."""
+        if word(resource, "status") in _NOT_GIVEN:
+            return False
+        prescribed = [*items(resource.get("authorizingPrescription")), resource.get("request")]
+        references = [each.get("reference") for each in prescribed if isinstance(each, dict)]
+        return not any(self.delivered.resolve(reference, within=resource) for reference in references)
 
     def _says_nothing(self, resource: Json, kind: str) -> bool:
         """An entry of this patient, readable, whose codes concern nobody: most of a chart, whatever else it says."""
@@ -336,14 +345,14 @@ class ChartReader:
         today = self.today
         if today is None:
             return resource
-        moved = {
-            name: here
-            for name, value in resource.items()
-            if isinstance(value, str)
-            and today < value[:10]
-            and (here := local_day(value)) is not None
-            and here <= today
-        }
+        moved: Json = {}
+        for name, value in resource.items():
+            if isinstance(value, str) and today < value[:10]:
+                here = local_day(value)
+                if here is not None and here <= today:
+                    moved[name] = here
+            elif name.endswith("Period") and isinstance(value, dict):
+                moved[name] = self._dated_here(value)
         return {**resource, **moved} if moved else resource
 
     def read_reason(self, resource: Json, reference: str) -> Entry | None:
@@ -414,9 +423,12 @@ class ChartReader:
         return codings if self.keep_all or known else None
 
     def _is_covered(self, codings: tuple[Coding, ...], kind: str) -> bool:
-        """Whether a code in none of our lists says nothing: only in a system that the lists of its kind are made of."""
-        systems = _COVERED.get(kind)
-        return systems is None or self.keep_all or any(coding.system in systems for coding in codings)
+        """Whether codes in none of our lists say nothing: not those of which our lists hold no kind at all."""
+        if self.keep_all or kind not in _COVERED:
+            return True
+        if kind == "Procedure":
+            return not any(coding.system == ICD_10_PCS and _LUMBAR_PCS.match(coding.code) for coding in codings)
+        return any(coding.system == RXNORM for coding in codings)
 
     # -- resources -------------------------------------------------------------------------------
 
@@ -671,13 +683,11 @@ _CODE_OF = {
     "ServiceRequest": "code",
     "DiagnosticReport": "code",
 }
-# The systems of our lists of drugs and of operations. ICD-10-PCS stands in the lists of transplants alone, SNOMED CT in
-# none of drugs: a code of theirs that is in no list may still be a lumbar fusion, or prednisone.
-_COVERED: Mapping[str, frozenset[str]] = {
-    "Procedure": frozenset({CPT, HCPCS, SNOMED_CT, LOINC}),
-    "MedicationRequest": frozenset({RXNORM}),
-    "MedicationStatement": frozenset({RXNORM}),
-}
+# Our lists of drugs are in RxNorm alone: a code of SNOMED CT for a drug may still be prednisone. Of ICD-10-PCS they
+# hold transplants alone: an operation on a lumbar joint, disc, vertebra or nerve, or in the spinal canal, may be one
+# that counts (axes of the CMS tables: body systems S, Q, 0 and 1 of section 0, and their lumbar body parts).
+_COVERED = ("Procedure", "MedicationRequest", "MedicationStatement")
+_LUMBAR_PCS = re.compile(r"0S.[0-4]|0Q.[01]|00.[TUY]|01.[B9]")
 _MAY_BE_IMAGING = ("Procedure", "DiagnosticReport")
 _MOST_NAMES = 4
 
@@ -697,6 +707,14 @@ _NOT_GIVEN = ("entered-in-error", "not-done", "cancelled", "declined", "preparat
 
 # Where a Condition says when it ended.
 _ENDS = ("abatementDateTime", "abatementPeriod", "abatementAge", "abatementRange", "abatementString")
+
+
+def _first_date(resource: Json) -> DateSpan | None:
+    """The day an unread entry is of, where it plainly says so."""
+    period = resource.get("effectivePeriod")
+    begun = period.get("start") if isinstance(period, dict) else None
+    written = (resource.get("effectiveDateTime"), begun, resource.get("whenHandedOver"), resource.get("whenPrepared"))
+    return next((day for each in written if isinstance(each, str) and (day := span(each))), None)
 
 
 def _is_denied(resource: Json) -> bool:

@@ -72,23 +72,36 @@ def read_orders(
         if component or twice or not _is_judged(each, selected, imaging, knowledge):
             continue
         ordered = _read(reader, each, others, knowledge)
-        components = _components(each, imaging, knowledge)
+        components = _components(reader, each, imaging, [reference for reference, _ in drafts], knowledge)
         namesakes = [draft.resource for reference, draft in drafts if reference == each.reference]
         found.append(DraftOrder(resource, ordered, components, all(other == resource for other in namesakes)))
     return found
 
 
-def _components(each: _Imaging, imaging: list[_Imaging], knowledge: Knowledge) -> tuple[str, ...]:
-    """The live drafts that are parts of the same study and have an id that an action can name."""
-    found = (
+def _components(
+    reader: ChartReader, each: _Imaging, imaging: list[_Imaging], references: list[str], knowledge: Knowledge
+) -> tuple[str, ...]:
+    """The drafts that are parts of this study alone, of the same patient, and have an id of their own."""
+
+    def is_part(other: _Imaging) -> bool:
+        resource, subject = other.draft.resource, other.draft.resource.get("subject")
+        return (
+            word(resource, "status") in _DRAFTS
+            and bool(word(resource, "id"))
+            and references.count(other.reference) == 1
+            and resource.get("doNotPerform") in (None, False)
+            and isinstance(subject, dict)
+            and reader.names_the_patient(subject.get("reference"))
+        )
+
+    def needs(main: _Imaging, other: _Imaging) -> bool:
+        return main is not other and knowledge.orders.is_component_beside(other.codings, main.codings)
+
+    return tuple(
         other.reference
         for other in imaging
-        if other is not each
-        and word(other.draft.resource, "status") in _DRAFTS
-        and word(other.draft.resource, "id")
-        and knowledge.orders.is_component_beside(other.codings, each.codings)
+        if needs(each, other) and is_part(other) and sum(needs(main, other) for main in imaging) == 1
     )
-    return tuple(dict.fromkeys(found))
 
 
 def _imaging(

@@ -222,9 +222,9 @@ def local_day(written: str) -> str | None:
         return None
     try:
         moment = datetime.fromisoformat(written)
-    except ValueError:
+        return moment.astimezone().date().isoformat() if moment.tzinfo is not None else None
+    except (ValueError, OverflowError):  # 9999-12-31 is how some write "open"
         return None
-    return moment.astimezone().date().isoformat() if moment.tzinfo is not None else None
 
 
 def start_of(period: Any) -> DateSpan | None:

@@ -176,10 +176,11 @@ def _read_foreign(values: Mapping[str, Any], delivered: Delivered) -> None:
     """
     ours = set(delivered.parts)
     failed: list[Gap] = []
+    searched = {PrefetchKey.PATIENT}
+    alone: dict[PrefetchKey, str] = {}
     for name, value in values.items():
         reading = _read_value(PrefetchKey.CONDITIONS, value, delivered, name)
-        if len(reading.resources) == 1 and value is reading.resources[0] and word(value, "resourceType") != "Patient":
-            reading.fail(name, "one resource, which is no answer to a search")
+        is_alone = len(reading.resources) == 1 and value is reading.resources[0]
         found: dict[PrefetchKey, list[Json]] = {}
         for resource in reading.resources:
             kind = word(resource, "resourceType")
@@ -193,8 +194,14 @@ def _read_foreign(values: Mapping[str, Any], delivered: Delivered) -> None:
             part.resources += resources
             part.complete = part.complete and reading.complete
             part.gaps += [replace(gap, key=key) for gap in reading.gaps]
+        if is_alone:
+            alone |= dict.fromkeys(found, name)
+        else:
+            searched |= found.keys()
         if not found:
             failed += reading.gaps
+    for key in alone.keys() - searched - ours:
+        delivered.parts[key].fail(alone[key], "one resource, which is no answer to a search")
     for key, part in delivered.parts.items():
         if key not in ours and failed:
             part.complete = False
@@ -253,10 +260,20 @@ def _read_bundle(bundle: Json, part: Delivery, delivered: Delivered, name: str) 
     if next_page(bundle) is not None:
         part.fail(name, "more pages follow that were not fetched")
     total = bundle.get("total")
-    if isinstance(total, int) and total > len(entries):
+    if isinstance(total, int) and total > sum(_is_match(entry, name) for entry in entries):
         part.fail(name, "fewer entries than it says were found")
     if name in OWN_KEYS and kinds and not any(_asked_for(part.key, kind) for kind in kinds):
         part.fail(name, "resources of another type than this key asks for")
+
+
+def _is_match(entry: Any, name: str) -> bool:
+    """Whether an entry is one of those that a search's total counts: by its mode, else by its type."""
+    search = entry.get("search") if isinstance(entry, dict) else None
+    mode = search.get("mode") if isinstance(search, dict) else None
+    if mode is not None or not isinstance(entry, dict) or not isinstance(entry.get("resource"), dict):
+        return bool(mode == "match")
+    kind = word(entry["resource"], "resourceType")
+    return _asked_for(OWN_KEYS[name], kind) if name in OWN_KEYS else kind in KEY_OF_TYPE or kind in OLDER_TYPES
 
 
 def _asked_for(key: PrefetchKey, kind: str) -> bool:

@@ -83,6 +83,33 @@ def test_a_cancelled_part_is_left_alone(client: FlaskClient) -> None:
     assert [_deleted(suggestion) for suggestion in card["suggestions"]] == [["ServiceRequest/order-1"]] * 2
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"subject": {"reference": "Patient/p2"}},
+        {"doNotPerform": True},
+        {"id": "also-1"},
+    ],
+    ids=["another patient's", "denied", "an id that another draft has"],
+)
+def test_a_part_that_is_not_plainly_of_this_study_is_left_alone(client: FlaskClient, change: Json) -> None:
+    """Nothing is deleted that belongs to someone else, asks for nothing, or cannot be told from another draft."""
+    request = _request({**MYELOGRAPHY, "also_ordered": [{"code": "CPT 62304"}, {"code": "CPT 97110"}]})
+    _drafts(request)[1].update(change)
+    for card in _answer(client, request)["cards"]:
+        for suggestion in card["suggestions"]:
+            assert not {"ServiceRequest/also-0", "ServiceRequest/also-1"} & set(_deleted(suggestion))
+
+
+def test_a_part_that_two_studies_need_stays(client: FlaskClient) -> None:
+    """Taking back one of two myelographies does not take the injection from the other."""
+    request = _request({**MYELOGRAPHY, "also_ordered": [{"code": "CPT 62304"}, {"code": "CPT 72131"}]})
+    _drafts(request)[2]["code"] = concept("CPT 72132")
+    request["context"]["selections"] = []
+    for card in _answer(client, request)["cards"]:
+        assert all("ServiceRequest/also-0" not in _deleted(suggestion) for suggestion in card["suggestions"])
+
+
 def test_two_drafts_of_one_id_are_both_judged_and_neither_is_changed(make_app: Maker) -> None:
     """Each gets its card, without a button or a rating that would hit the other."""
     app = make_app(profile=Profile.SPEC, system_actions=True)

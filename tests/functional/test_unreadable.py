@@ -432,6 +432,12 @@ def _record(kind: str, code: str, **more: Any) -> Json:
             "absent",
         ),
         ("medications", _record("MedicationAdministration", "RxNorm 314076"), "chronic-steroid-use", "absent"),
+        (
+            "medications",
+            _record("MedicationDispense", "RxNorm 312615", whenHandedOver="2019-01-05"),
+            "chronic-steroid-use",
+            "absent",
+        ),
     ],
 )
 def test_what_our_lists_do_not_cover_is_no_silence(
@@ -451,14 +457,34 @@ def test_an_operation_in_a_system_without_a_list_leaves_surgery_open(client: Fla
     procedure["resource"]["code"] = fusion
     request["prefetch"]["procedures"]["entry"].append(procedure)
     assert _presence(client, request, "prior-lumbar-surgery") == "unknown"
+    fusion["coding"].append(concept("CPT 47562")["coding"][0])
+    assert _presence(client, request, "prior-lumbar-surgery") == "unknown"
+    fusion["coding"][0]["code"] = "0DTJ4ZZ"
+    assert _presence(client, request, "prior-lumbar-surgery") == "absent"
+
+
+def test_a_dispense_of_a_prescription_that_was_sent_tells_nothing_more(client: FlaskClient) -> None:
+    """Six days of prednisone that were prescribed and handed out are six days."""
+    request = _request()
+    supply = {"expectedSupplyDuration": {"value": 6, "code": "d"}}
+    prescribed = _record("MedicationRequest", "RxNorm 312615", status="completed", intent="order")
+    prescribed["resource"].update(authoredOn="2026-02-01", dispenseRequest=supply)
+    given = _record(
+        "MedicationDispense", "RxNorm 312615", authorizingPrescription=[{"reference": "MedicationRequest/r"}]
+    )
+    request["prefetch"]["medications"]["entry"] += [prescribed, given]
+    assert _presence(client, request, "chronic-steroid-use") == "absent"
 
 
 def test_one_resource_under_a_foreign_key_is_no_whole_list(client: FlaskClient) -> None:
-    """The indication alone, under a name of the client's, does not stand for the problem list."""
+    """The indication alone, under a name of the client's, does not stand for the problem list, nor spoil it."""
     request = _request()
-    pain = request["prefetch"].pop("conditions")["entry"][0]["resource"]
-    request["prefetch"]["indication"] = pain
+    whole = request["prefetch"].pop("conditions")
+    request["prefetch"]["indication"] = whole["entry"][0]["resource"]
     assert _presence(client, request, "cancer") == "unknown"
+    request["prefetch"]["problems"] = whole
+    request["prefetch"]["encounter"] = {"resourceType": "Encounter", "id": "e", "status": "in-progress"}
+    assert _presence(client, request, "cancer") == "absent"
 
 
 def test_a_bundle_of_another_type_leaves_its_key_open(client: FlaskClient) -> None:
@@ -498,5 +524,32 @@ def test_a_bundle_that_says_more_was_found_leaves_its_key_open(client: FlaskClie
     request = _request()
     request["prefetch"]["conditions"]["total"] = 1
     assert _presence(client, request, "cancer") == "absent"
-    request["prefetch"]["conditions"]["total"] = 40
+    request["prefetch"]["conditions"]["total"] = 2
     assert _presence(client, request, "cancer") == "unknown"
+    request["prefetch"]["conditions"]["entry"].append({"resource": {"resourceType": "Encounter", "id": "e"}})
+    assert _presence(client, request, "cancer") == "unknown"
+    request["prefetch"]["problems"] = request["prefetch"].pop("conditions")
+    assert _presence(client, request, "cancer") == "unknown"
+    request["prefetch"]["problems"]["total"] = 1
+    assert _presence(client, request, "cancer") == "absent"
+
+
+def test_a_date_at_the_end_of_time_is_no_fault(client: FlaskClient) -> None:
+    """Who writes 9999 for an end that is open is answered."""
+    request = _request({"code": "ICD-10-CM C61"})
+    entry = request["prefetch"]["conditions"]["entry"][-1]["resource"]
+    entry["abatementDateTime"] = "9999-12-31T23:59:59-05:00"
+    _order(request)["authoredOn"] = "9999-12-31T23:59:59-05:00"
+    assert _presence(client, request, "cancer") == "present"
+
+
+def test_a_period_of_tomorrow_in_another_zone_is_of_today_too(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The beginning of a period is a moment like any other."""
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    request = _request({"code": "ICD-10-CM A41.9"})
+    entry = request["prefetch"]["conditions"]["entry"][-1]["resource"]
+    entry["onsetPeriod"] = {"start": "2026-03-03T00:30:00+14:00"}
+    assert _presence(client, request, "infection") == "present"

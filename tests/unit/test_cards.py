@@ -324,6 +324,8 @@ def test_the_fact_that_is_offered_is_the_one_that_is_open(knowledge: Knowledge) 
     """Drug use is not recorded as fever, what the order says already is not offered, and surgery can be recorded."""
     use = _card(knowledge, {"code": "CPT 72148"}, conditions=[ACUTE, {"code": "ICD-10-CM F11.20"}])
     assert (use.suggestions, "ICD-10-CM F11.20" in use.detail) == ((), True)
+    assert "unless the patient has spinal or serious infection, injecting drug use or fever." in use.summary
+    assert "**Instead:** Where that is ruled out, advice to stay active" in use.detail
     denied = [ACUTE, {"code": "ICD-10-CM G83.4", "verification": "refuted"}]
     said = _card(knowledge, {"code": "CPT 72148", "reasons": [LBP, "ICD-10-CM G83.4"]}, conditions=denied)
     assert "suspected cauda equina syndrome, add" not in said.detail
