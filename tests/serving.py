@@ -63,10 +63,11 @@ def free_port() -> int:
 
 
 @contextmanager
-def service(folder: Path, *, before: str = "", port: int = 0, **settings: str) -> Iterator[Served]:
-    """`cds-service serve` with two workers and these settings; ``before`` is Python that runs first."""
+def service(folder: Path, *, before: str = "", port: int = 0, workers: int = 2, **settings: str) -> Iterator[Served]:
+    """`cds-service serve` with these settings; ``before`` is Python that runs first."""
     port = port or free_port()
-    start = f"{before}\nfrom cds_service.__main__ import main\nraise SystemExit(main(['serve', '--port', '{port}']))"
+    arguments = ["serve", "--port", str(port), "--workers", str(workers)]
+    start = f"{before}\nfrom cds_service.__main__ import main\nraise SystemExit(main({arguments}))"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("CDS_")}
     environment |= {"PYTHONPATH": str(ROOT), **settings}
     with (folder / "said.log").open("wb") as said:
