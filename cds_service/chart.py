@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from fhir.resources.R4B.codeableconcept import CodeableConcept
@@ -292,7 +292,7 @@ class ChartReader:
             _KINDS[kind],
             codings,
             text_of(concept),
-            start=_first_date(resource),
+            start=_last_day(resource),
             flaw=error.why,
             unread=True,
         )
@@ -302,8 +302,22 @@ class ChartReader:
         if word(resource, "status") in _NOT_GIVEN:
             return False
         prescribed = [*items(resource.get("authorizingPrescription")), resource.get("request")]
-        references = [each.get("reference") for each in prescribed if isinstance(each, dict)]
-        return not any(self.delivered.resolve(reference, within=resource) for reference in references)
+        targets = [
+            self.delivered.resolve(each.get("reference"), resource) for each in prescribed if isinstance(each, dict)
+        ]
+        return not any(target is not None and self._covers(target, resource) for target in targets)
+
+    def _covers(self, prescribed: Json, given: Json) -> bool:
+        """Whether a prescription counts, is for the drug that was given, and lasts as long as what was given."""
+        try:
+            entry = self.read_entry(prescribed, "")
+            codings = self.codings(self._drug(given))
+        except Unreadable:
+            return False
+        if entry is None or entry.prescription is None or not set(codings) & set(entry.codings):
+            return False
+        days, longest = _days_given(given), entry.prescription.course.longest
+        return days is None or longest is None or days <= longest
 
     def _says_nothing(self, resource: Json, kind: str) -> bool:
         """An entry of this patient, readable, whose codes concern nobody: most of a chart, whatever else it says."""
@@ -685,9 +699,10 @@ _CODE_OF = {
 }
 # Our lists of drugs are in RxNorm alone: a code of SNOMED CT for a drug may still be prednisone. Of ICD-10-PCS they
 # hold transplants alone: an operation on a lumbar joint, disc, vertebra or nerve, or in the spinal canal, may be one
-# that counts (axes of the CMS tables: body systems S, Q, 0 and 1 of section 0, and their lumbar body parts).
+# that counts (axes of the CMS tables: body systems S, Q, R, 0 and 1 of section 0 with their lumbar body parts, and the
+# bones and joints of section X).
 _COVERED = ("Procedure", "MedicationRequest", "MedicationStatement")
-_LUMBAR_PCS = re.compile(r"0S.[0-4]|0Q.[01]|00.[TUY]|01.[B9]")
+_LUMBAR_PCS = re.compile(r"0S.[0-4]|0Q.[01]|0R.[AB]|00.[TUY]|01.[B9]|X[NR]")
 _MAY_BE_IMAGING = ("Procedure", "DiagnosticReport")
 _MOST_NAMES = 4
 
@@ -709,12 +724,30 @@ _NOT_GIVEN = ("entered-in-error", "not-done", "cancelled", "declined", "preparat
 _ENDS = ("abatementDateTime", "abatementPeriod", "abatementAge", "abatementRange", "abatementString")
 
 
-def _first_date(resource: Json) -> DateSpan | None:
-    """The day an unread entry is of, where it plainly says so."""
+def _last_day(resource: Json) -> DateSpan | None:
+    """The day until which an unread entry holds, where it plainly says so; nothing that is open has one."""
     period = resource.get("effectivePeriod")
-    begun = period.get("start") if isinstance(period, dict) else None
-    written = (resource.get("effectiveDateTime"), begun, resource.get("whenHandedOver"), resource.get("whenPrepared"))
-    return next((day for each in written if isinstance(each, str) and (day := span(each))), None)
+    ended = period.get("end") if isinstance(period, dict) else None
+    written = resource.get("effectiveDateTime") or ended
+    if isinstance(written, str):
+        return span(written)
+    given, days = resource.get("whenHandedOver") or resource.get("whenPrepared"), _days_given(resource)
+    day = span(given) if isinstance(given, str) else None
+    if day is None or days is None:
+        return None
+    return DateSpan(day.earliest + timedelta(days=days), day.latest + timedelta(days=days))
+
+
+def _days_given(resource: Json) -> int | None:
+    """For how many days a dispense lasts; None where it is not plainly said in days."""
+    supply = resource.get("daysSupply")
+    if not isinstance(supply, dict) or supply.get("code", supply.get("unit", "d")) not in ("d", "day", "days", "Days"):
+        return None
+    try:
+        days = int(float(str(supply.get("value"))))
+    except (ValueError, OverflowError):
+        return None
+    return days if 0 <= days <= LONGEST_COURSE else None
 
 
 def _is_denied(resource: Json) -> bool:

@@ -78,11 +78,17 @@ class Delivery:
     resources: list[Json] = field(default_factory=list)
     complete: bool = True
     gaps: list[Gap] = field(default_factory=list)
+    included: set[int] = field(default_factory=set)
+    """The identities of resources that came along and were not searched for (`search.mode` include)."""
 
     def joined(self, other: Delivery) -> Delivery:
         """Both together: complete only where both are."""
         return Delivery(
-            self.key, self.resources + other.resources, self.complete and other.complete, self.gaps + other.gaps
+            self.key,
+            self.resources + other.resources,
+            self.complete and other.complete,
+            self.gaps + other.gaps,
+            self.included | other.included,
         )
 
     def fail(self, reference: str, why: str) -> None:
@@ -177,7 +183,7 @@ def _read_foreign(values: Mapping[str, Any], delivered: Delivered) -> None:
     ours = set(delivered.parts)
     failed: list[Gap] = []
     searched = {PrefetchKey.PATIENT}
-    alone: dict[PrefetchKey, str] = {}
+    brought: dict[PrefetchKey, str] = {}
     for name, value in values.items():
         reading = _read_value(PrefetchKey.CONDITIONS, value, delivered, name)
         is_alone = len(reading.resources) == 1 and value is reading.resources[0]
@@ -187,6 +193,9 @@ def _read_foreign(values: Mapping[str, Any], delivered: Delivered) -> None:
             key = KEY_OF_TYPE.get(kind) or OLDER_TYPES.get(kind)
             if key is not None:
                 found.setdefault(key, []).append(resource)
+                brought[key] = name
+                if not is_alone and id(resource) not in reading.included:
+                    searched.add(key)
             elif kind not in BESIDE:
                 failed.append(Gap(name, "a resource of a type that is not known"))
         for key, resources in found.items():
@@ -194,14 +203,10 @@ def _read_foreign(values: Mapping[str, Any], delivered: Delivered) -> None:
             part.resources += resources
             part.complete = part.complete and reading.complete
             part.gaps += [replace(gap, key=key) for gap in reading.gaps]
-        if is_alone:
-            alone |= dict.fromkeys(found, name)
-        else:
-            searched |= found.keys()
         if not found:
             failed += reading.gaps
-    for key in alone.keys() - searched - ours:
-        delivered.parts[key].fail(alone[key], "one resource, which is no answer to a search")
+    for key in brought.keys() - searched - ours:
+        delivered.parts[key].fail(brought[key], "resources that came along, and are no answer to a search")
     for key, part in delivered.parts.items():
         if key not in ours and failed:
             part.complete = False
@@ -243,6 +248,8 @@ def _read_bundle(bundle: Json, part: Delivery, delivered: Delivered, name: str) 
         resource = entry.get("resource") if isinstance(entry, dict) else None
         kind = word(resource, "resourceType") if isinstance(resource, dict) else ""
         if isinstance(resource, dict) and kind in KEY_OF_TYPE:
+            if _mode(entry) == "include":
+                part.included.add(id(resource))
             kinds.add(kind)
             delivered.remember(resource, entry.get("fullUrl"))
             part.resources.append(resource)
@@ -266,10 +273,14 @@ def _read_bundle(bundle: Json, part: Delivery, delivered: Delivered, name: str) 
         part.fail(name, "resources of another type than this key asks for")
 
 
+def _mode(entry: Any) -> object:
+    search = entry.get("search") if isinstance(entry, dict) else None
+    return search.get("mode") if isinstance(search, dict) else None
+
+
 def _is_match(entry: Any, name: str) -> bool:
     """Whether an entry is one of those that a search's total counts: by its mode, else by its type."""
-    search = entry.get("search") if isinstance(entry, dict) else None
-    mode = search.get("mode") if isinstance(search, dict) else None
+    mode = _mode(entry)
     if mode is not None or not isinstance(entry, dict) or not isinstance(entry.get("resource"), dict):
         return bool(mode == "match")
     kind = word(entry["resource"], "resourceType")

@@ -434,9 +434,38 @@ def _record(kind: str, code: str, **more: Any) -> Json:
         ("medications", _record("MedicationAdministration", "RxNorm 314076"), "chronic-steroid-use", "absent"),
         (
             "medications",
-            _record("MedicationDispense", "RxNorm 312615", whenHandedOver="2019-01-05"),
+            _record(
+                "MedicationDispense",
+                "RxNorm 312615",
+                whenHandedOver="2019-01-05",
+                daysSupply={"value": 30, "code": "d"},
+            ),
             "chronic-steroid-use",
             "absent",
+        ),
+        (
+            "medications",
+            _record(
+                "MedicationDispense", "RxNorm 312615", whenPrepared="2025-02-01", daysSupply={"value": 90, "code": "d"}
+            ),
+            "chronic-steroid-use",
+            "unknown",
+        ),
+        (
+            "medications",
+            _record("MedicationAdministration", "RxNorm 312615", effectivePeriod={"start": "2024-01-01"}),
+            "chronic-steroid-use",
+            "unknown",
+        ),
+        (
+            "medications",
+            _record(
+                "MedicationAdministration",
+                "RxNorm 312615",
+                effectivePeriod={"start": "2024-01-01", "end": "2026-02-27"},
+            ),
+            "chronic-steroid-use",
+            "unknown",
         ),
     ],
 )
@@ -474,6 +503,30 @@ def test_a_dispense_of_a_prescription_that_was_sent_tells_nothing_more(client: F
     )
     request["prefetch"]["medications"]["entry"] += [prescribed, given]
     assert _presence(client, request, "chronic-steroid-use") == "absent"
+    given["resource"]["daysSupply"] = {"value": 120, "code": "d"}
+    assert _presence(client, request, "chronic-steroid-use") == "unknown"
+    del given["resource"]["daysSupply"]
+    prescribed["resource"]["status"] = "cancelled"
+    assert _presence(client, request, "chronic-steroid-use") == "unknown"
+    given["resource"]["authorizingPrescription"] = [{"reference": "Patient/p1"}]
+    assert _presence(client, request, "chronic-steroid-use") == "unknown"
+
+
+def test_what_only_came_along_under_a_foreign_key_was_not_searched(client: FlaskClient) -> None:
+    """A Condition that a search of drugs includes is no problem list."""
+    request = _request()
+    pain = request["prefetch"].pop("conditions")["entry"][0]["resource"]
+    drugs = request["prefetch"].pop("medications")
+    drugs["entry"] = [
+        {**_record("MedicationRequest", "RxNorm 314076", status="active"), "search": {"mode": "match"}},
+        {"resource": pain, "search": {"mode": "include"}},
+    ]
+    request["prefetch"]["item3"] = drugs
+    assert _presence(client, request, "cancer") == "unknown"
+    request["prefetch"]["item5"] = pain
+    assert _presence(client, request, "cancer") == "unknown"
+    request["prefetch"]["item6"] = {"resourceType": "Bundle", "entry": [{"resource": pain}]}
+    assert _presence(client, request, "cancer") == "absent"
 
 
 def test_one_resource_under_a_foreign_key_is_no_whole_list(client: FlaskClient) -> None:
