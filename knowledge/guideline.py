@@ -148,6 +148,8 @@ class ConceptReading:
     latest: Threshold | None = None
     acute: Threshold | None = None
     chronic: Threshold | None = None
+    as_long_as_current: bool = False
+    """A current Condition counts whatever its date; the window is for what was done once."""
     every_set: frozenset[ValueSetId] = frozenset()
     """All value sets it looks at: where no entry is in any of them it finds nothing."""
 

@@ -371,6 +371,7 @@ class _Reader:
             latest=named("to"),
             acute=named("acute"),
             chronic=named("chronic"),
+            as_long_as_current=data.get("as_long_as_current", False),
         )
 
     def _value_set(self, path: str, name: str) -> ValueSetId:

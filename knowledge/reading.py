@@ -171,6 +171,8 @@ def counts(case: Case, concept: Concept, reading: ConceptReading, entry: Entry) 
         return in_window(entry.end or dated, *case.window(reading.past, last))
     if reading.window is None or entry.is_reason or entry.on_order:
         return True, ""
+    if reading.as_long_as_current and entry.kind is Kind.CONDITION:
+        return True, ""
     return in_window(dated, *case.window(reading.window, last))
 
 
