@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 from fhir.resources.R4B.codeableconcept import CodeableConcept
@@ -44,7 +43,22 @@ from cds_service.fhir_elements import (
     word,
 )
 from cds_service.prefetch import BESIDE, KEY_OF_TYPE, OLDER_TYPES, Delivered, Delivery, relative
+from cds_service.raw_resources import (
+    ALSO_MEDICATION,
+    CODE_OF,
+    ENDS,
+    KINDS,
+    NOT_GIVEN,
+    days_given,
+    each_apart,
+    interpretations,
+    is_denied,
+    last_day,
+    status_of,
+    with_modern_names,
+)
 from knowledge.dates import DateSpan
+from knowledge.extent import says_nothing
 from knowledge.findings import (
     Certainty,
     Chart,
@@ -58,7 +72,7 @@ from knowledge.findings import (
     Prescription,
 )
 from knowledge.loading import Knowledge
-from knowledge.vocabulary import ICD_10_PCS, RXNORM, read_coding
+from knowledge.vocabulary import read_coding
 
 Json = dict[str, Any]
 
@@ -126,17 +140,6 @@ _GIVEN: Mapping[type[BaseModel], Json] = {
     DiagnosticReport: _CODE,
 }
 
-# Every status a resource can have (FHIR R4); another one cannot be read.
-_STATUSES_OF = {
-    "Procedure": "preparation in-progress not-done on-hold stopped completed entered-in-error unknown",
-    "MedicationRequest": "active on-hold cancelled completed entered-in-error stopped draft unknown",
-    "MedicationStatement": "active completed entered-in-error intended stopped on-hold unknown not-taken",
-    "Observation": "registered preliminary final amended corrected cancelled entered-in-error unknown",
-    "ServiceRequest": "draft active on-hold revoked completed entered-in-error unknown",
-    "DiagnosticReport": "registered partial preliminary final amended corrected appended cancelled "
-    "entered-in-error unknown",
-}
-_STATUSES = {kind: frozenset(statuses.split()) for kind, statuses in _STATUSES_OF.items()}
 _NO_MEDICATION = {"draft", "cancelled", "entered-in-error", "not-taken", "intended"}
 _NO_INTENT = {"proposal", "plan", "option"}
 _OBSERVED = {"final", "amended", "corrected", "preliminary"}
@@ -207,25 +210,6 @@ UNCODED = "no code of a known system"
 MALFORMED = "a code that cannot be read"
 
 
-def _each_apart(resources: list[Json]) -> Iterator[tuple[int, Json]]:
-    """Every resource with its place; the components of a panel of observations follow it as observations."""
-    for number, resource in enumerate(resources):
-        yield number, resource
-        if "component" not in resource or resource.get("resourceType") != "Observation":
-            continue
-        common = {
-            name: value for name, value in resource.items() if not name.startswith("value") and name not in _OF_EACH
-        }
-        components = resource["component"]
-        for component in components if isinstance(components, list) else [components]:
-            if isinstance(component, dict) and component.get("code") is not None:
-                yield number, {**common, **component}
-
-
-# What an observation and each of its components have for themselves.
-_OF_EACH = ("code", "component", "dataAbsentReason", "interpretation")
-
-
 class ChartReader:
     """Reads the resources of one patient."""
 
@@ -245,7 +229,7 @@ class ChartReader:
         """The entries of one delivered part, and what of it could not be read."""
         entries: list[Entry] = []
         gaps: list[Gap] = []
-        for number, resource in _each_apart(part.resources):
+        for number, resource in each_apart(part.resources):
             kind = word(resource, "resourceType")
             if self._says_nothing(resource, kind):
                 continue
@@ -253,7 +237,7 @@ class ChartReader:
                 gaps.append(Gap(f"{part.key.value}[{number}]", "a resource of a type that is not known", part.key))
                 continue
             reference = reference_of(resource, f"{part.key.value}[{number}]")
-            if kind in _ALSO_MEDICATION and self._tells_of_more(resource):
+            if kind in ALSO_MEDICATION and self._tells_of_more(resource):
                 entry = self._by_its_codes(resource, reference, Unreadable("a kind of record that is not read"))
                 if entry is not None:
                     gaps.append(Gap(reference, entry.flaw))
@@ -278,10 +262,10 @@ class ChartReader:
     def _by_its_codes(self, resource: Json, reference: str, error: Unreadable) -> Entry | None:
         """What is left of an entry that could not be read: that it may say what its codes stand for."""
         kind = word(resource, "resourceType")
-        if error.of_another or kind not in _KINDS:
+        if error.of_another or kind not in KINDS:
             return None
         try:
-            concept = self._drug(resource) if _KINDS[kind] is Kind.MEDICATION else resource.get("code")
+            concept = self._drug(resource) if KINDS[kind] is Kind.MEDICATION else resource.get("code")
         except Unreadable:
             return None
         codings = self.codings(concept)
@@ -289,17 +273,17 @@ class ChartReader:
             return None
         return Entry(
             reference,
-            _KINDS[kind],
+            KINDS[kind],
             codings,
             text_of(concept),
-            start=_last_day(resource),
+            start=last_day(resource),
             flaw=error.why,
             unread=True,
         )
 
     def _tells_of_more(self, resource: Json) -> bool:
         """Whether a drug was given out or taken that no prescription which was sent tells of."""
-        if word(resource, "status") in _NOT_GIVEN:
+        if word(resource, "status") in NOT_GIVEN:
             return False
         prescribed = [*items(resource.get("authorizingPrescription")), resource.get("request")]
         targets = [
@@ -316,12 +300,12 @@ class ChartReader:
             return False
         if entry is None or entry.prescription is None or not set(codings) & set(entry.codings):
             return False
-        days, longest = _days_given(given), entry.prescription.course.longest
+        days, longest = days_given(given), entry.prescription.course.longest
         return days is None or longest is None or days <= longest
 
     def _says_nothing(self, resource: Json, kind: str) -> bool:
         """An entry of this patient, readable, whose codes concern nobody: most of a chart, whatever else it says."""
-        element = _CODE_OF.get(kind)
+        element = CODE_OF.get(kind)
         if element is None or "modifierExtension" in resource:
             return False
         subject = resource.get("subject")
@@ -331,7 +315,7 @@ class ChartReader:
         codings, malformed = codings_of(code)
         if not codings or malformed or "modifierExtension" in code or self.vocabulary.knows(codings):
             return False
-        if kind in _COVERED and not self._is_covered(codings, kind):
+        if not says_nothing(codings, KINDS.get(kind)):
             return False
         if kind == "Condition":
             # A refuted category denies what lies below it, although no list holds the category itself.
@@ -432,17 +416,11 @@ class ChartReader:
         known = self.vocabulary.knows(codings)
         if not known and malformed:
             raise Unreadable(MALFORMED)
-        if not codings or not (known or self._is_covered(codings, word(resource, "resourceType"))):
+        if not codings or not (
+            known or self.keep_all or says_nothing(codings, KINDS.get(word(resource, "resourceType")))
+        ):
             raise Unreadable(UNCODED, uncoded=True)
         return codings if self.keep_all or known else None
-
-    def _is_covered(self, codings: tuple[Coding, ...], kind: str) -> bool:
-        """Whether codes in none of our lists say nothing: not those of which our lists hold no kind at all."""
-        if self.keep_all or kind not in _COVERED:
-            return True
-        if kind == "Procedure":
-            return not any(coding.system == ICD_10_PCS and _LUMBAR_PCS.match(coding.code) for coding in codings)
-        return any(coding.system == RXNORM for coding in codings)
 
     # -- resources -------------------------------------------------------------------------------
 
@@ -463,7 +441,7 @@ class ChartReader:
         clinical = status_code(resource, "clinicalStatus")
         if clinical == "" or (verification is not None and verification not in _CERTAINTY):
             raise Unreadable("its status cannot be read")
-        condition, refused = _parse(Condition, _with_modern_names(resource))
+        condition, refused = _parse(Condition, with_modern_names(resource))
         began, age = condition.onsetDateTime or condition.onsetPeriod, condition.onsetAge
         onset = span(condition.onsetDateTime) or start_of(condition.onsetPeriod) or at_age(age, self.birth_date)
         over = (
@@ -475,7 +453,7 @@ class ChartReader:
         past = abated or clinical in _PAST
         # An onset that stands there and cannot be dated is not dated by something else.
         undatable = any(name.startswith("onset") for name in refused) or (age is not None and not began and not onset)
-        if past and over is None and any(resource.get(name) is not None for name in _ENDS):
+        if past and over is None and any(resource.get(name) is not None for name in ENDS):
             # Nor is an end: it lies somewhere after the onset.
             undatable = True
             over = DateSpan(onset.earliest, date.max) if onset is not None else None
@@ -493,7 +471,7 @@ class ChartReader:
         )
 
     def procedure(self, resource: Json, reference: str) -> Entry | None:
-        status = _status(resource)
+        status = status_of(resource)
         if status not in ("completed", "in-progress"):
             return None
         codings = self._coded_or_imaging(resource)
@@ -510,8 +488,8 @@ class ChartReader:
         )
 
     def medication_request(self, resource: Json, reference: str) -> Entry | None:
-        status = _status(resource)
-        if status in _NO_MEDICATION or word(resource, "intent") in _NO_INTENT or _is_denied(resource):
+        status = status_of(resource)
+        if status in _NO_MEDICATION or word(resource, "intent") in _NO_INTENT or is_denied(resource):
             return None
         codings = self._coded(resource, self._drug(resource))
         if codings is None:
@@ -534,7 +512,7 @@ class ChartReader:
         return self._medication(resource, reference, codings, status, start, None, course, request.dosageInstruction)
 
     def medication_statement(self, resource: Json, reference: str) -> Entry | None:
-        status = _status(resource)
+        status = status_of(resource)
         if status in _NO_MEDICATION:
             return None
         codings = self._coded(resource, self._drug(resource))
@@ -551,7 +529,7 @@ class ChartReader:
         return self._medication(resource, reference, codings, status, start, recorded, course, statement.dosage)
 
     def observation(self, resource: Json, reference: str) -> Entry | None:
-        if _status(resource) not in _OBSERVED:
+        if status_of(resource) not in _OBSERVED:
             return None
         codings = self._coded(resource, resource.get("code"))
         values = [name for name in resource if name.startswith("value") and resource[name] is not None]
@@ -581,15 +559,15 @@ class ChartReader:
                 unit=(quantity.code or quantity.unit) if quantity is not None else None,
                 yes=observed.valueBoolean is True,
                 codings=coded,
-                interpretations=_interpretations(resource.get("interpretation")),
+                interpretations=interpretations(resource.get("interpretation")),
                 unread=unread,
             ),
             flaw="its value cannot be read" if unread else "",
         )
 
     def referral(self, resource: Json, reference: str) -> Entry | None:
-        status = _status(resource)
-        if status not in _REFERRED or _is_denied(resource):
+        status = status_of(resource)
+        if status not in _REFERRED or is_denied(resource):
             return None
         codings = self._coded(resource, resource.get("code"))
         if codings is None:
@@ -598,7 +576,7 @@ class ChartReader:
         return Entry(reference, Kind.REFERRAL, codings, text_of(resource.get("code")), start=span(request.authoredOn))
 
     def report(self, resource: Json, reference: str) -> Entry | None:
-        if _status(resource) not in _REPORTED:
+        if status_of(resource) not in _REPORTED:
             return None
         codings = self._coded_or_imaging(resource)
         if codings is None or self.orders.resolve(codings) is None:
@@ -687,83 +665,8 @@ _READERS: Mapping[str, Callable[[ChartReader, Json, str], Entry | None]] = {
 }
 
 
-# Where an entry says what it is about, by its type.
-_CODE_OF = {
-    "Condition": "code",
-    "Procedure": "code",
-    "MedicationRequest": "medicationCodeableConcept",
-    "MedicationStatement": "medicationCodeableConcept",
-    "Observation": "code",
-    "ServiceRequest": "code",
-    "DiagnosticReport": "code",
-}
-# Our lists of drugs are in RxNorm alone: a code of SNOMED CT for a drug may still be prednisone. Of ICD-10-PCS they
-# hold transplants alone: an operation on a lumbar joint, disc, vertebra or nerve, or in the spinal canal, may be one
-# that counts (axes of the CMS tables: body systems S, Q, R, 0 and 1 of section 0 with their lumbar body parts, and the
-# bones and joints of section X).
-_COVERED = ("Procedure", "MedicationRequest", "MedicationStatement")
-_LUMBAR_PCS = re.compile(r"0S.[0-4]|0Q.[01]|0R.[AB]|00.[TUY]|01.[B9]|X[NR]")
 _MAY_BE_IMAGING = ("Procedure", "DiagnosticReport")
 _MOST_NAMES = 4
-
-_KINDS: Mapping[str, Kind] = {
-    "Condition": Kind.CONDITION,
-    "Procedure": Kind.PROCEDURE,
-    "MedicationRequest": Kind.MEDICATION,
-    "MedicationStatement": Kind.MEDICATION,
-    "MedicationDispense": Kind.MEDICATION,
-    "MedicationAdministration": Kind.MEDICATION,
-    "Observation": Kind.OBSERVATION,
-    "ServiceRequest": Kind.REFERRAL,
-}
-# They tell of drugs too, in ways that are not read: what they name is left open.
-_ALSO_MEDICATION = ("MedicationDispense", "MedicationAdministration")
-_NOT_GIVEN = ("entered-in-error", "not-done", "cancelled", "declined", "preparation")
-
-# Where a Condition says when it ended.
-_ENDS = ("abatementDateTime", "abatementPeriod", "abatementAge", "abatementRange", "abatementString")
-
-
-def _last_day(resource: Json) -> DateSpan | None:
-    """The day until which an unread entry holds, where it plainly says so; nothing that is open has one."""
-    period = resource.get("effectivePeriod")
-    ended = period.get("end") if isinstance(period, dict) else None
-    written = resource.get("effectiveDateTime") or ended
-    if isinstance(written, str):
-        return span(written)
-    given, days = resource.get("whenHandedOver") or resource.get("whenPrepared"), _days_given(resource)
-    day = span(given) if isinstance(given, str) else None
-    if day is None or days is None:
-        return None
-    return DateSpan(day.earliest + timedelta(days=days), day.latest + timedelta(days=days))
-
-
-def _days_given(resource: Json) -> int | None:
-    """For how many days a dispense lasts; None where it is not plainly said in days."""
-    supply = resource.get("daysSupply")
-    if not isinstance(supply, dict) or supply.get("code", supply.get("unit", "d")) not in ("d", "day", "days", "Days"):
-        return None
-    try:
-        days = int(float(str(supply.get("value"))))
-    except (ValueError, OverflowError):
-        return None
-    return days if 0 <= days <= LONGEST_COURSE else None
-
-
-def _is_denied(resource: Json) -> bool:
-    """Whether the resource asks that something be not done; raises Unreadable."""
-    denied = resource.get("doNotPerform")
-    if denied is not None and not isinstance(denied, bool):
-        raise Unreadable("its doNotPerform cannot be read")
-    return denied is True
-
-
-def _status(resource: Json) -> str:
-    """The status of a resource, one of those that its type can have; raises Unreadable."""
-    status = word(resource, "status").strip().lower()
-    if status not in _STATUSES[word(resource, "resourceType")]:
-        raise Unreadable("its status cannot be read")
-    return status
 
 
 def _parse(model: Any, resource: Json, needed: tuple[str, ...] = ()) -> tuple[Any, frozenset[str]]:
@@ -772,23 +675,6 @@ def _parse(model: Any, resource: Json, needed: tuple[str, ...] = ()) -> tuple[An
 
 
 def read_order(resource: Json) -> DateSpan | None:
-    """When an order was authored; raises Unreadable where its code or status is malformed."""
+    """When an order was authored; raises Unreadable where its status is malformed."""
     order, _ = _parse(ServiceRequest, resource, needed=("status",))
     return span(order.authoredOn)
-
-
-def _with_modern_names(resource: Json) -> Json:
-    """A Condition under the names of R4, where an older version wrote its date otherwise."""
-    recorded = resource.get("recordedDate", resource.get("assertedDate", resource.get("dateRecorded")))
-    return {**resource, "recordedDate": recorded} if recorded is not None else resource
-
-
-def _interpretations(concepts: Any) -> tuple[str, ...]:
-    """The codes of how a value was interpreted; a lone concept is what R3 had there."""
-    return tuple(
-        coding["code"].strip()
-        for concept in (items(concepts) or [concepts])
-        if isinstance(concept, dict)
-        for coding in items(concept.get("coding"))
-        if isinstance(coding, dict) and isinstance(coding.get("code"), str)
-    )

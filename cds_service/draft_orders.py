@@ -11,6 +11,7 @@ from cds_service.chart import ChartReader, read_order
 from cds_service.envelope import Draft, HookRequest
 from cds_service.fhir_elements import Unreadable, has_malformed_coding, items, reference_of, text_of, texts_of, word
 from cds_service.prefetch import relative
+from cds_service.raw_resources import is_denied
 from knowledge.appraisal import NotJudged, NotJudgedReason
 from knowledge.findings import Coding, Entry, Kind, OrderedProcedure, ProcedureId
 from knowledge.loading import Knowledge
@@ -210,9 +211,12 @@ def _read(
     subject = resource.get("subject")
     if not isinstance(subject, dict) or not reader.names_the_patient(subject.get("reference")):
         return NotJudged(each.reference, NotJudgedReason.SUBJECT_MISMATCH)
-    if word(resource, "status") not in _DRAFTS or resource.get("doNotPerform") is True:
-        return NotJudged(each.reference, NotJudgedReason.STATUS)
-    if resource.get("doNotPerform") not in (None, False) or has_malformed_coding(resource.get("code")):
+    try:
+        if word(resource, "status") not in _DRAFTS or is_denied(resource):
+            return NotJudged(each.reference, NotJudgedReason.STATUS)
+    except Unreadable:
+        return NotJudged(each.reference, NotJudgedReason.UNREADABLE_ORDER)
+    if has_malformed_coding(resource.get("code")):
         return NotJudged(each.reference, NotJudgedReason.UNREADABLE_ORDER)
     resolved = Study(each.by_text) if each.by_text else knowledge.orders.resolve(each.codings, beside=others)
     if resolved is None or isinstance(resolved, ConflictingCodes):

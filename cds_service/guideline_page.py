@@ -20,19 +20,18 @@ from knowledge.guideline import (
 )
 from knowledge.loading import Knowledge
 from knowledge.rendering import criterion_words, reading_words, silence_words, threshold_words
-from knowledge.vocabulary import CPT, HCPCS, ICD_10_CM, ICD_10_PCS, LOINC, RXNORM, SNOMED_CT, Strength, written_code
+from knowledge.vocabulary import (
+    CPT,
+    HCPCS,
+    ICD_10_PCS,
+    NAMES,
+    SNOMED_CT,
+    Strength,
+    written_code,
+)
 
 Json = dict[str, Any]
 
-SYSTEM_NAMES = {
-    SNOMED_CT: "SNOMED CT",
-    ICD_10_CM: "ICD-10-CM",
-    ICD_10_PCS: "ICD-10-PCS",
-    LOINC: "LOINC",
-    CPT: "CPT",
-    HCPCS: "HCPCS",
-    RXNORM: "RxNorm",
-}
 DOES = {Strength.INCLUDED: "decides", Strength.SUPPORTING: "supports", None: "excluded"}
 
 # The resource an entry of this kind of reading is; a statement is a Condition or, by its system, a Procedure.
@@ -221,7 +220,7 @@ def _hit_json(knowledge: Knowledge, entry: CodeEntry) -> Json:
     about = {**topic.concepts, **topic.notes}
     shown: Json = {
         "system": entry.coding.system,
-        "systemName": SYSTEM_NAMES[entry.coding.system],
+        "systemName": NAMES[entry.coding.system],
         "code": written_code(entry.coding),
         "display": entry.display or entry.title,
         "list": entry.title,

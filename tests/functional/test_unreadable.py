@@ -606,3 +606,15 @@ def test_a_period_of_tomorrow_in_another_zone_is_of_today_too(
     entry = request["prefetch"]["conditions"]["entry"][-1]["resource"]
     entry["onsetPeriod"] = {"start": "2026-03-03T00:30:00+14:00"}
     assert _presence(client, request, "infection") == "present"
+
+
+@pytest.mark.parametrize(("denied", "presence"), [(False, "present"), (True, "absent"), ("true", "unknown")])
+def test_a_drug_whose_denial_cannot_be_read_is_neither_taken_nor_not(
+    client: FlaskClient, denied: Any, presence: str
+) -> None:
+    """Whether tacrolimus is to be taken or not is open where doNotPerform is no boolean."""
+    request = _request()
+    drug = _record("MedicationRequest", "RxNorm 198377", status="active", intent="order", doNotPerform=denied)
+    drug["resource"]["authoredOn"] = "2026-02-01"
+    request["prefetch"]["medications"]["entry"].append(drug)
+    assert _presence(client, request, "immunosuppression") == presence
