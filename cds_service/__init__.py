@@ -65,10 +65,10 @@ def create_app(
     metrics.service_runs(version("lumbar-imaging-cds"), guideline)
     app.extensions |= {"judge": judge, "store": store, "recorder": recorder, "trust": trust}
     app.extensions["fetchers"] = (keys, charts)
+    register_request_log(app, new_uuid)
     register_errors(app)
     register_security_headers(app)
     register_cors(app, trust.origins if trust is not None else frozenset("*"))
-    register_request_log(app, new_uuid)
     register_callers(app, settings, by_token)
     app.register_blueprint(discovery_blueprint())
     app.register_blueprint(order_hooks_blueprint(judge, fhir, today, new_uuid, memory.remember))

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 
-from flask import g, request
+from flask import request
 
 from cds_service import metrics
 from cds_service.addresses import Address
@@ -21,6 +21,7 @@ from cds_service.problems import Problem
 from cds_service.settings import Auth, Settings, SettingsError
 from cds_service.token_memory import TokenMemory, TokenMemoryError
 from cds_service.tokens import TokenRefused, Trust
+from cds_service.visit import visit
 
 log = logging.getLogger("cds_service")
 
@@ -70,11 +71,11 @@ def caller(trust: Trust) -> Client:
     try:
         return trust.caller(request.headers.get("Authorization"), request.path).client
     except TokenRefused as refused:
-        g.refused = refused.why.value
+        visit().refused = refused.why.value
         metrics.refused(f"jwt-{refused.why.value}")
         raise Problem(401, "Authentication is required.", (("WWW-Authenticate", "Bearer"),)) from None
     except TokenMemoryError as error:
-        g.refused = f"memory: {error}"
+        visit().refused = f"memory: {error}"
         metrics.refused("jwt-memory")
         raise Problem(503, "The service cannot answer now; call again later.", (("Retry-After", "5"),)) from None
 

@@ -1,4 +1,4 @@
-"""Who calls: `g.client` is known before any endpoint is reached."""
+"""Who calls: the visit's client is known before any endpoint is reached."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import math
 import time
 from collections.abc import Callable
 
-from flask import Flask, g, request
+from flask import Flask, request
 
 from cds_service import metrics
-from cds_service.clients import Client
+from cds_service.clients import NOBODY, Client
 from cds_service.problems import Problem
 from cds_service.rate_limit import RateLimit
 from cds_service.settings import Settings
+from cds_service.visit import visit
 
 _SERVICES = "/cds-services"
-# Who calls what needs no token, and who is refused.
-_NOBODY = Client("unknown", origins=())
+_BELOW_SERVICES = f"{_SERVICES}/"
 
 
 def register_callers(app: Flask, settings: Settings, by_token: Callable[[], Client] | None) -> None:
@@ -25,18 +25,17 @@ def register_callers(app: Flask, settings: Settings, by_token: Callable[[], Clie
 
     @app.before_request
     def identify() -> None:
-        g.client = settings.anyone if by_token is None else _NOBODY
-        if by_token is not None and _needs_a_token(settings):
-            g.client = by_token()
-        if limit is not None and request.path.startswith(f"{_SERVICES}/") and request.method != "OPTIONS":
-            _hold_back(limit, g.client.name if by_token is not None else str(request.remote_addr))
+        client = settings.anyone if by_token is None else by_token() if _needs_a_token(settings) else NOBODY
+        visit().client = client
+        if limit is not None and request.path.startswith(_BELOW_SERVICES) and request.method != "OPTIONS":
+            _hold_back(limit, client.name if by_token is not None else str(request.remote_addr))
 
 
 def _needs_a_token(settings: Settings) -> bool:
     """Everything below the services does, in every method; a preflight never does, since browsers send none with it."""
     if request.method == "OPTIONS":
         return False
-    return request.path.startswith(f"{_SERVICES}/") or (request.path == _SERVICES and not settings.open_discovery)
+    return request.path.startswith(_BELOW_SERVICES) or (request.path == _SERVICES and not settings.open_discovery)
 
 
 def _hold_back(limit: RateLimit, caller: str) -> None:

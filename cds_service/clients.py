@@ -26,6 +26,10 @@ class Client:
     """FHIR servers on this machine may be asked although they are not listed."""
 
 
+# Who calls what needs no token, and who is refused.
+NOBODY = Client("unknown", origins=())
+
+
 def anyone(
     profile: Profile,
     *,

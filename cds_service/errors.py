@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 
-from flask import Flask, Response, g
+from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
 
 from cds_service import metrics
 from cds_service.json_out import to_json
 from cds_service.problems import Problem, outcome
+from cds_service.visit import visit
 
 _MESSAGES = {
     404: "There is nothing at this address; GET /cds-services lists the services.",
@@ -23,7 +24,7 @@ log = logging.getLogger("cds_service")
 def register_errors(app: Flask) -> None:
     @app.errorhandler(Problem)
     def problem(error: Problem) -> Response:
-        g.problem = error.message
+        visit().problem = error.message
         response = _outcome(error.status, error.message)
         response.headers.extend(error.headers)
         return response

@@ -6,7 +6,7 @@ import logging
 from collections import Counter
 from typing import Any
 
-from flask import Blueprint, Response, g, request
+from flask import Blueprint, Response, request
 
 from cds_service import metrics
 from cds_service.clients import Client
@@ -17,6 +17,7 @@ from cds_service.json_out import to_json
 from cds_service.order_hooks import refuse_other_media
 from cds_service.problems import Problem, outcome
 from cds_service.store import FeedbackItem, Store, StoreError
+from cds_service.visit import visit
 
 log = logging.getLogger("cds_service")
 
@@ -35,14 +36,14 @@ def feedback_blueprint(store: Store, *, keep_comments: bool) -> Blueprint:
         body = parse_json(request.get_data(cache=False))
         good, bad = read_feedback(body, service, keep_comments=keep_comments)
         metrics.feedback_items("unusable", len(bad))
-        g.feedback = {"items": len(good), "unusable": len(bad)}
+        said = visit().feedback = {"items": len(good), "unusable": len(bad)}
         if not good:
             return _json(outcome(400, *(bad or ["The feedback holds no items."])), 400, _OUTCOME)
-        client: Client = g.client
+        client = visit().client
         try:
-            g.feedback["stored"] = _stored(store, good, client)
+            said["stored"] = _stored(store, good, client)
         except StoreError as error:
-            g.feedback["store"] = str(error)
+            said["store"] = str(error)
             metrics.store_failed("feedback")
             metrics.feedback_items("not-stored", len(good))
             log.error("feedback was not stored: %s", error)

@@ -8,11 +8,19 @@ import sys
 from datetime import UTC, datetime
 from typing import Any
 
+import orjson
 from gunicorn.glogging import Logger as GunicornLogger
 
 from cds_service.request_log import Line
 
-_written = json.JSONEncoder(separators=(",", ":")).encode
+
+def _written(line: dict[str, Any]) -> str:
+    """Compact JSON in ASCII, whatever the encoding of standard error is."""
+    try:
+        text = orjson.dumps(line).decode()
+    except TypeError:  # a lone surrogate, which UTF-8 cannot hold
+        text = ""
+    return text if text and text.isascii() else json.dumps(line, separators=(",", ":"))
 
 
 class JsonLines(logging.Formatter):

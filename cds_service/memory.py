@@ -8,10 +8,11 @@ from datetime import datetime
 
 from cards.issue import IssuedCard
 from cds_service import metrics
+from cds_service.account import Account
 from cds_service.clients import Client
 from cds_service.order_hooks import Judged
 from cds_service.recorder import Recorder
-from cds_service.records import Occasion, delivery, record_call, tell
+from cds_service.records import Occasion, record_call
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,15 +24,16 @@ class Memory:
     now: Callable[[], datetime]
     new_uuid: Callable[[], str]
 
-    def remember(self, service: str, client: Client, judged: Judged, issued: tuple[IssuedCard, ...]) -> None:
+    def remember(
+        self, service: str, client: Client, judged: Judged, account: Account, issued: tuple[IssuedCard, ...]
+    ) -> None:
         """Keep what one call came to, and the cards that were sent, or were held back in shadow mode."""
         mode = "shadow" if client.shadow else "live"
-        for order in judged.orders:
-            told = tell(order.appraisal)
+        for told in account.orders:
             metrics.order_judged(service, told.verdict, told.category or told.reason or "open", mode)
         for card in issued:
             metrics.card_issued(service, card.card.indicator.value, mode)
-        if judged.orders:
-            metrics.prefetch_arrived((key.value, state) for key, state in delivery(judged.chart).items())
+        if account.orders:
+            metrics.prefetch_arrived(account.delivery.states)
         occasion = Occasion(self.now(), service, client, self.guideline)
-        self.recorder.put(record_call(occasion, judged, issued, self.new_uuid))
+        self.recorder.put(record_call(occasion, judged, account, issued, self.new_uuid))

@@ -8,7 +8,7 @@ from datetime import date
 from importlib.resources import files
 from typing import Any
 
-from flask import Blueprint, Response, g, request
+from flask import Blueprint, Response, request
 
 from cards.build import Draft, build_card, reference_card
 from cards.card import Card
@@ -17,6 +17,7 @@ from cards.issue import IssuedCard, issue
 from cards.pama import rating_action
 from cards.profiles import SHAPES, Profile, Shape
 from cards.wire import response
+from cds_service.account import Account, account
 from cds_service.chart import ChartReader, read_chart
 from cds_service.clients import Client
 from cds_service.discovery import HOOKS
@@ -29,6 +30,7 @@ from cds_service.problems import Problem
 from cds_service.settings import Settings
 from cds_service.site import Site, read_site
 from cds_service.uuids import new_uuid as random_uuid
+from cds_service.visit import visit
 from knowledge.appraisal import Appraisal, NotJudged, appraise_order
 from knowledge.findings import Chart, OrderedProcedure
 from knowledge.guideline import Topic
@@ -143,13 +145,13 @@ def compose(topic: Topic, judged: Judged, call: HookRequest, client: Client, sha
     return Answer(issued, response(topic, issued, judged.appraisals, actions, mirrored=shape.mirrored_actions))
 
 
-Remember = Callable[[str, Client, Judged, tuple[IssuedCard, ...]], None]
+Remember = Callable[[str, Client, Judged, Account, tuple[IssuedCard, ...]], None]
 
 
 def order_hooks_blueprint(
     judge: Judge, fhir: FhirClient, today: Callable[[], date], new_uuid: NewUuid, remember: Remember
 ) -> Blueprint:
-    """``remember`` is told the service, its client, what was judged, and the cards, whether they are sent or not."""
+    """``remember`` is told the service, its client, what was judged, its account, and the cards, sent or not."""
     blueprint = Blueprint("order_hooks", __name__)
 
     @blueprint.post("/cds-services/<service>")
@@ -157,15 +159,17 @@ def order_hooks_blueprint(
         if service not in HOOKS:
             raise Problem(404, "There is no such service; GET /cds-services lists them.")
         refuse_other_media()
-        client: Client = g.client
+        here = visit()
+        client = here.client
         shape = judge.shape(client.profile)
         hook_request = parse_request(request.get_data(cache=False), HOOKS[service])
         if hook_request.fhir is not None and judge.has_work(hook_request):
             hook_request = fhir.complete(hook_request, client)
         judged = judge.judge(hook_request, today(), shape)
-        g.judged, g.oddities = judged, hook_request.oddities
+        here.oddities = hook_request.oddities
+        here.account = account([order.appraisal for order in judged.orders], judged.cards, judged.chart)
         answer = compose(judge.knowledge.topic, judged, hook_request, client, shape, new_uuid)
-        remember(service, client, judged, answer.cards)
+        remember(service, client, judged, here.account, answer.cards)
         # In shadow mode nothing of what was judged leaves: no card, no system action, no appraisal.
         return Response(to_json({"cards": []} if client.shadow else answer.json), mimetype="application/json")
 

@@ -2,56 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, assert_never
+from typing import Any
 
 from cards.issue import IssuedCard
+from cds_service.account import Account
 from cds_service.clients import Client
-from cds_service.order_hooks import Judged, JudgedOrder
-from knowledge.appraisal import Appraisal, NoCriteriaApply, NotJudged, Rated, Undetermined
-from knowledge.findings import Chart, PrefetchKey
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """A verdict in the words of the store, the log and the metrics."""
-
-    verdict: str
-    """``rated``, ``undetermined``, ``no-criteria-apply`` or ``not-judged``."""
-    category: str | None = None
-    floor: str | None = None
-    ceiling: str | None = None
-    reason: str | None = None
-    missing: tuple[str, ...] = ()
-
-
-def tell(judged: Appraisal | NotJudged) -> Told:
-    """The verdict on one order, as words."""
-    if isinstance(judged, NotJudged):
-        return Told("not-judged", reason=judged.reason.value)
-    match judged.verdict:
-        case Rated(category):
-            return Told("rated", category.value, category.value, category.value)
-        case Undetermined(floor, ceiling, missing):
-            return Told("undetermined", None, floor.value if floor else None, ceiling.value, missing=missing)
-        case NoCriteriaApply(reason):
-            return Told("no-criteria-apply", reason=reason.value)
-        case _:
-            assert_never(judged.verdict)
-
-
-def delivery(chart: Chart) -> dict[PrefetchKey, str]:
-    """How each part of the chart arrived: ``complete``, ``incomplete`` or ``missing``."""
-    broken = {gap.key for gap in chart.gaps}
-
-    def state(key: PrefetchKey) -> str:
-        if key in chart.delivered:
-            return "complete"
-        return "incomplete" if key in broken else "missing"
-
-    return {key: state(key) for key in PrefetchKey}
+from cds_service.order_hooks import Judged
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,47 +33,49 @@ class Occasion:
 
 
 def record_call(
-    occasion: Occasion, judged: Judged, issued: Iterable[IssuedCard], new_uuid: Callable[[], str]
+    occasion: Occasion, judged: Judged, account: Account, issued: Iterable[IssuedCard], new_uuid: Callable[[], str]
 ) -> CallRecord | None:
     """What is kept of a call; None where no order was looked at."""
     if not judged.orders:
         return None
-    parts = delivery(judged.chart)
-    ids = {id(order): new_uuid() for order in judged.orders}
-    about = {id(order.card): ids[id(order)] for order in judged.orders if order.card is not None}
+    ids = [new_uuid() for _ in judged.orders]
+    about = {id(order.card): each for order, each in zip(judged.orders, ids, strict=True) if order.card is not None}
     cards = tuple(issued)
     return CallRecord(
-        tuple({"id": ids[id(order)], **_appraisal(occasion, order, parts)} for order in judged.orders),
-        tuple(_card(occasion, card, about.get(id(card.card))) for card in cards),
+        tuple(_appraisals(occasion, account, ids)),
+        tuple([_card(occasion, card, about.get(id(card.card))) for card in cards]),
         tuple(
-            {"uuid": uuid, "card": card.uuid, "kind": suggestion.kind}
-            for card in cards
-            for suggestion, uuid in zip(card.card.suggestions, card.suggestion_uuids, strict=True)
+            [
+                {"uuid": uuid, "card": card.uuid, "kind": suggestion.kind}
+                for card in cards
+                for suggestion, uuid in zip(card.card.suggestions, card.suggestion_uuids, strict=True)
+            ]
         ),
     )
 
 
-def _appraisal(occasion: Occasion, order: JudgedOrder, parts: dict[PrefetchKey, str]) -> dict[str, Any]:
-    told = tell(order.appraisal)
-    appraisal = order.appraisal if isinstance(order.appraisal, Appraisal) else None
-    return {
-        "at": occasion.at,
-        "service": occasion.service,
-        "client": occasion.client.name,
-        "shadow": occasion.client.shadow,
-        "guideline": occasion.guideline,
-        "verdict": told.verdict,
-        "category": told.category,
-        "floor": told.floor,
-        "ceiling": told.ceiling,
-        "reason": told.reason,
-        "missing_concepts": told.missing,
-        "procedures": appraisal.order.procedures if appraisal else (),
-        "established": tuple(map(str, appraisal.established)) if appraisal else (),
-        "possible": tuple(map(str, appraisal.possible)) if appraisal else (),
-        "keys_missing": tuple(key.value for key, state in parts.items() if state == "missing"),
-        "keys_incomplete": tuple(key.value for key, state in parts.items() if state == "incomplete"),
-    }
+def _appraisals(occasion: Occasion, account: Account, ids: list[str]) -> Iterator[dict[str, Any]]:
+    missing, incomplete = account.delivery.being("missing"), account.delivery.being("incomplete")
+    for told, each in zip(account.orders, ids, strict=True):
+        yield {
+            "id": each,
+            "at": occasion.at,
+            "service": occasion.service,
+            "client": occasion.client.name,
+            "shadow": occasion.client.shadow,
+            "guideline": occasion.guideline,
+            "verdict": told.verdict,
+            "category": told.category,
+            "floor": told.floor,
+            "ceiling": told.ceiling,
+            "reason": told.reason,
+            "missing_concepts": told.missing,
+            "procedures": told.procedures,
+            "established": tuple(map(str, told.established)),
+            "possible": tuple(map(str, told.possible)),
+            "keys_missing": missing,
+            "keys_incomplete": incomplete,
+        }
 
 
 def _card(occasion: Occasion, issued: IssuedCard, appraisal: str | None) -> dict[str, Any]:

@@ -9,11 +9,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response
 
 from cds_service import metrics
-from cds_service.records import tell
-from knowledge.appraisal import Appraisal, NotJudged
+from cds_service.account import Told
+from cds_service.visit import Visit, current_request, visit
+from cds_service.visit import begin as begin_visit
 
 log = logging.getLogger("cds_service.request")
 
@@ -23,7 +24,7 @@ FIELDS = {
     "route": "the route that matched, with its placeholders; `none`",
     "status": "the HTTP status",
     "ms": "milliseconds from the arrival of the request to the answer",
-    "client": "the client's name: the issuer of its token, or `open`",
+    "client": "the client's name: the issuer of its token, `open`, or `unknown` where nobody was asked or is refused",
     "jwt": "why a token was refused, by a code; `memory`: used tokens could not be remembered",
     "service": "the service that was called",
     "problem": "why the request was refused, as the client was told",
@@ -41,6 +42,9 @@ FIELDS = {
 _UUID = re.compile(r"[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}", re.IGNORECASE)
 
 
+_METHODS = frozenset({"GET", "POST", "OPTIONS", "HEAD"})
+
+
 class Line(dict[str, Any]):
     """A message that has fields instead of words; as a text it is one JSON object."""
 
@@ -49,71 +53,68 @@ class Line(dict[str, Any]):
 
 
 def register_request_log(app: Flask, new_uuid: Callable[[], str]) -> None:
+    """To be registered before whatever else looks at requests: what comes first, sees the answer last."""
+
     @app.before_request
     def begin() -> None:
-        g.began = time.perf_counter()
+        begin_visit(time.perf_counter())
 
     @app.after_request
     def record(response: Response) -> Response:
-        given = request.headers.get("X-Request-Id", "")
-        named = given if _UUID.fullmatch(given) else new_uuid()
-        response.headers["X-Request-Id"] = named
-        now = time.perf_counter()
-        seconds = now - g.get("began", now)
-        service, endpoint = _service(response) or "none", request.blueprint or "none"
-        metrics.request_answered(service, endpoint, response.status_code, seconds)
+        # Each look through Flask's proxies costs as much as a small function.
+        here, asked = visit(), current_request()
+        given = asked.headers.get("X-Request-Id")
+        named = given if given is not None and _UUID.fullmatch(given) else new_uuid()
+        response.headers.add("X-Request-Id", named)
+        status = response.status_code
+        seconds = time.perf_counter() - here.began
+        service = asked.view_args.get("service") if asked.view_args and status != 404 else None
+        metrics.request_answered(service or "none", asked.blueprint or "none", status, seconds)
         if log.isEnabledFor(logging.INFO):
-            log.info(Line(_line(response, named, seconds)))
+            line: dict[str, Any] = {
+                "request": named,
+                "method": asked.method if asked.method in _METHODS else "other",
+                "route": asked.url_rule.rule if asked.url_rule is not None else "none",
+                "status": status,
+                "ms": round(seconds * 1000, 1),
+                "client": here.client.name,
+            }
+            if service is not None:
+                line["service"] = service
+            log.info(Line(_with_what_happened(line, here)))
         return response
 
 
-def _service(response: Response) -> str | None:
-    """The service that was called, where there is such a one."""
-    service = (request.view_args or {}).get("service")
-    return service if service is not None and response.status_code != 404 else None
-
-
-def _line(response: Response, named: str, seconds: float) -> dict[str, Any]:
-    line: dict[str, Any] = {
-        "request": named,
-        "method": request.method if request.method in ("GET", "POST", "OPTIONS", "HEAD") else "other",
-        "route": str(request.url_rule) if request.url_rule is not None else "none",
-        "status": response.status_code,
-        "ms": round(seconds * 1000, 1),
-    }
-    if "client" in g:
-        line["client"] = g.client.name
-    if "refused" in g:
-        line["jwt"] = g.refused
-    if (service := _service(response)) is not None:
-        line["service"] = service
-    if "problem" in g:
-        line["problem"] = g.problem
-    if g.get("oddities"):
-        line["passed_over"] = list(g.oddities)
-    if "judged" in g:
-        line["orders"] = [_order(each) for each in g.judged.appraisals]
-        line["cards"] = [card.indicator.value for card in g.judged.cards]
-        line["delivered"] = sorted(key.value for key in g.judged.chart.delivered)
-        line["gaps"] = len(g.judged.chart.gaps)
-        if g.client.shadow:
+def _with_what_happened(line: dict[str, Any], here: Visit) -> dict[str, Any]:
+    if here.refused is not None:
+        line["jwt"] = here.refused
+    if here.problem is not None:
+        line["problem"] = here.problem
+    if here.oddities:
+        line["passed_over"] = list(here.oddities)
+    if here.account is not None:
+        line["orders"] = [_order(told) for told in here.account.orders]
+        line["cards"] = here.account.indicators
+        line["delivered"] = sorted(here.account.delivery.being("complete"))
+        line["gaps"] = here.account.gaps
+        if here.client.shadow:
             line["shadow"] = True
-    if "feedback" in g:
-        line["feedback"] = g.feedback
+    if here.feedback is not None:
+        line["feedback"] = here.feedback
     return line
 
 
-def _order(judged: Appraisal | NotJudged) -> dict[str, Any]:
-    told = tell(judged)
+def _order(told: Told) -> dict[str, Any]:
     line: dict[str, Any] = {"verdict": told.verdict}
-    if isinstance(judged, Appraisal):
-        line |= {"procedures": list(judged.order.procedures), "variants": list(judged.established)}
+    if told.verdict != "not-judged":
+        line["procedures"] = told.procedures
+        line["variants"] = told.established
     if told.verdict == "rated":
         line["category"] = told.category
     if told.reason is not None:
         line["reason"] = told.reason
     if told.missing:
-        line["missing"] = list(told.missing)
+        line["missing"] = told.missing
     return line
 
 

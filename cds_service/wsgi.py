@@ -8,6 +8,14 @@ from typing import Any
 
 from flask import Flask, Response, request
 
+# A page sets its own policy, and discovery its own caching; all else may load nothing and is kept nowhere.
+_RESTRICTING = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cache-Control": "no-store",
+}
+
 _SLASHES = re.compile(r"/+")
 
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
@@ -36,7 +44,7 @@ def register_cors(app: Flask, origins: frozenset[str]) -> None:
     @app.after_request
     def allow(response: Response) -> Response:
         if "*" in origins:
-            response.headers["Access-Control-Allow-Origin"] = "*"
+            response.headers.add("Access-Control-Allow-Origin", "*")
         else:
             response.vary.add("Origin")
             origin = request.headers.get("Origin", "")
@@ -55,12 +63,8 @@ def register_security_headers(app: Flask) -> None:
 
     @app.after_request
     def restrict(response: Response) -> Response:
-        headers = response.headers
-        headers["X-Content-Type-Options"] = "nosniff"
-        headers["Referrer-Policy"] = "no-referrer"
-        # A page sets its own policy, and discovery its own caching; all else may load nothing and is kept nowhere.
-        if "Content-Security-Policy" not in headers:
-            headers["Content-Security-Policy"] = "default-src 'none'; frame-ancestors 'none'"
-        if "Cache-Control" not in headers:
-            headers["Cache-Control"] = "no-store"
+        named = {name.lower() for name, _ in response.headers}
+        for name, value in _RESTRICTING.items():
+            if name.lower() not in named:
+                response.headers.add(name, value)
         return response

@@ -8,9 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from flask import Flask, g
+from flask import Flask
 
 from cds_service.operators import Access
+from cds_service.visit import visit
 from tests.cases_as_fhir import request_for
 
 SELECT = "/cds-services/lumbar-imaging-order-select"
@@ -53,8 +54,9 @@ def test_one_client_is_in_shadow_mode_and_another_is_not(make_app: Callable[...,
 
     @app.before_request
     def as_client() -> None:
-        quiet = g.client.name == "open" and app.extensions.get("quiet", False)
-        g.client = replace(g.client, name="quiet" if quiet else "loud", shadow=quiet)
+        here = visit()
+        quiet = here.client.name == "open" and app.extensions.get("quiet", False)
+        here.client = replace(here.client, name="quiet" if quiet else "loud", shadow=quiet)
 
     client = app.test_client()
     assert len(json.loads(client.post(SELECT, json=request_for(PLAIN)).data)["cards"]) == 1

@@ -1,0 +1,87 @@
+"""What a call came to, in the words that the store, the log and the figures share. Nothing of a patient stands here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import assert_never
+
+from cards.card import Card
+from knowledge.appraisal import Appraisal, NoCriteriaApply, NotJudged, Rated, Undetermined
+from knowledge.findings import Chart, PrefetchKey
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """The verdict on one order."""
+
+    verdict: str
+    """``rated``, ``undetermined``, ``no-criteria-apply`` or ``not-judged``."""
+    category: str | None = None
+    floor: str | None = None
+    ceiling: str | None = None
+    reason: str | None = None
+    missing: tuple[str, ...] = ()
+    procedures: tuple[str, ...] = ()
+    established: tuple[int, ...] = ()
+    possible: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """How each part of a chart arrived: ``complete``, ``incomplete`` or ``missing``."""
+
+    states: tuple[tuple[str, str], ...]
+    """Each key of the prefetch, with its state."""
+
+    def being(self, state: str) -> tuple[str, ...]:
+        return tuple(key for key, found in self.states if found == state)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What one call came to."""
+
+    orders: tuple[Told, ...]
+    indicators: tuple[str, ...]
+    """Of the cards, whether they are sent or not."""
+    delivery: Delivery
+    gaps: int
+    """How much of the chart could not be read."""
+
+
+def account(appraisals: Sequence[Appraisal | NotJudged], cards: Sequence[Card], chart: Chart) -> Account:
+    """The account of one call: what was judged, the cards that it deserves, the chart that was read."""
+    return Account(
+        tuple([tell(each) for each in appraisals]),
+        tuple([card.indicator.value for card in cards]),
+        _delivery(chart.delivered, frozenset([gap.key for gap in chart.gaps])),
+        len(chart.gaps),
+    )
+
+
+def tell(judged: Appraisal | NotJudged) -> Told:
+    """The verdict on one order, as words."""
+    if isinstance(judged, NotJudged):
+        return Told("not-judged", reason=judged.reason.value)
+    about = judged.order.procedures, judged.established, judged.possible
+    match judged.verdict:
+        case Rated(category):
+            return Told("rated", category.value, category.value, category.value, None, (), *about)
+        case Undetermined(floor, ceiling, missing):
+            return Told("undetermined", None, floor and floor.value, ceiling.value, None, missing, *about)
+        case NoCriteriaApply(reason):
+            return Told("no-criteria-apply", None, None, None, reason.value, (), *about)
+        case _:
+            assert_never(judged.verdict)
+
+
+@lru_cache(256)
+def _delivery(complete: frozenset[PrefetchKey], broken: frozenset[PrefetchKey]) -> Delivery:
+    return Delivery(
+        tuple(
+            (key.value, "complete" if key in complete else "incomplete" if key in broken else "missing")
+            for key in PrefetchKey
+        )
+    )
