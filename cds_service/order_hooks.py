@@ -30,7 +30,7 @@ from cds_service.problems import Problem
 from cds_service.settings import Settings
 from cds_service.site import Site, read_site
 from cds_service.uuids import new_uuid as random_uuid
-from cds_service.visit import visit
+from cds_service.visit import current_request, visit
 from knowledge.appraisal import Appraisal, NotJudged, appraise_order
 from knowledge.findings import Chart, OrderedProcedure
 from knowledge.guideline import Topic
@@ -178,8 +178,9 @@ def order_hooks_blueprint(
 
 def refuse_other_media() -> None:
     """JSON under any of its names, or no name at all; anything else is plainly not a hook call."""
-    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+    asked = current_request()
+    if asked.environ.get("HTTP_CONTENT_ENCODING", "identity").lower() != "identity":
         raise Problem(415, "Send the body as it is, without a Content-Encoding.")
-    kind = request.mimetype
+    kind = asked.mimetype
     if kind and not (kind == "application/json" or kind.endswith("+json") or kind == "text/json"):
         raise Problem(415, "Send the body as application/json.")

@@ -63,7 +63,8 @@ def register_request_log(app: Flask, new_uuid: Callable[[], str]) -> None:
     def record(response: Response) -> Response:
         # Each look through Flask's proxies costs as much as a small function.
         here, asked = visit(), current_request()
-        given = asked.headers.get("X-Request-Id")
+        # From the environment: asking Werkzeug's headers for one that is not there makes and drops an HTTP error.
+        given = asked.environ.get("HTTP_X_REQUEST_ID")
         named = given if given is not None and _UUID.fullmatch(given) else new_uuid()
         response.headers.add("X-Request-Id", named)
         status = response.status_code
