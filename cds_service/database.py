@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -184,6 +184,34 @@ def reading(engine: Engine) -> Iterator[Connection]:
             yield connection
 
 
+def row_writer(engine: Engine, table: sql.Table) -> Callable[[Mapping[str, Any]], None]:
+    """What inserts one row in a transaction of its own, on the driver: for calls that each wait for one row.
+
+    A transaction of SQLAlchemy's costs three times as much as such a row does. Raises StoreError.
+    """
+    statement = table.insert().compile(dialect=engine.dialect)
+    text, names, driver = str(statement), statement.positiontup, engine.dialect.loaded_dbapi
+
+    def write(row: Mapping[str, Any]) -> None:
+        connection = None
+        try:
+            with failing_in_few_words():
+                connection = engine.raw_connection()
+                values = tuple([row[name] for name in names]) if names is not None else row
+                connection.cursor().execute(text, values)
+                connection.commit()
+        except driver.Error as error:
+            lasting = isinstance(error, (driver.DataError, driver.IntegrityError))
+            if connection is not None and not lasting:
+                connection.invalidate()  # whatever is wrong with it, nobody else gets it
+            raise StoreError(_in_few_words(error), lasting=lasting) from None
+        finally:
+            if connection is not None:
+                connection.close()
+
+    return write
+
+
 @contextmanager
 def failing_in_few_words() -> Iterator[None]:
     """Turns what a database raises into a StoreError."""
@@ -191,13 +219,13 @@ def failing_in_few_words() -> Iterator[None]:
         yield
     except (DBAPIError, DisconnectionError, PoolTimeout) as error:
         lasting = isinstance(error, (DataError, IntegrityError))
-        raise StoreError(_why(error), lasting=lasting) from None
+        raise StoreError(_in_few_words(getattr(error, "orig", None) or error), lasting=lasting) from None
 
 
-def _why(error: SQLAlchemyError) -> str:
+def _in_few_words(error: BaseException) -> str:
     """The database's own short word, without SQL, parameters, address and details, which may hold data."""
-    cause = getattr(error, "orig", None)
-    said = getattr(getattr(cause, "diag", None), "message_primary", None) or str(cause or type(error).__name__)
+    own = "" if isinstance(error, SQLAlchemyError) else str(error)
+    said = getattr(getattr(error, "diag", None), "message_primary", None) or own
     first = next(iter(said.strip().splitlines()), "")
     return first.rpartition(" failed: ")[2][:200] or type(error).__name__
 

@@ -10,11 +10,10 @@ from typing import Protocol
 
 import sqlalchemy as sql
 
-from cds_service.database import StoreError, failing_in_few_words, reading, writing
+from cds_service.database import StoreError, failing_in_few_words, reading, row_writer, writing
 from cds_service.tables import TOKEN_ID
 
 _PURGE_EVERY = timedelta(minutes=5)
-_REMEMBER = TOKEN_ID.insert()
 
 
 class TokenMemoryError(Exception):
@@ -36,6 +35,7 @@ class TokenMemory:
 
     def __init__(self, engine: sql.Engine, now: Callable[[], datetime]) -> None:
         self._engine = engine
+        self._remember = row_writer(engine, TOKEN_ID)
         self._now = now
         self._purged = now()
         self._lock = threading.Lock()
@@ -44,8 +44,7 @@ class TokenMemory:
         row = {"issuer": _hash(issuer), "jti": _hash(jti), "expires": int(expires.timestamp()) + 1}
         try:
             self._purge_now_and_then()
-            with failing_in_few_words(), writing(self._engine) as connection:
-                connection.execute(_REMEMBER, row)
+            self._remember(row)
         except StoreError as error:
             # The only constraint is that an id stands there once.
             if error.lasting:

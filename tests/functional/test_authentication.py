@@ -35,11 +35,12 @@ from cds_service.database import open_engine
 from cds_service.fetching import Fetcher
 from cds_service.key_sets import CURRENT, PAUSE, BadKeySet, FetchedKeys, KeySet, KeysUnavailable, read_key_set
 from cds_service.settings import Auth, Settings, SettingsError
-from cds_service.token_memory import TokenMemory
+from cds_service.token_memory import TokenMemory, TokenMemoryError
 from tests.cases_as_fhir import request_for
 from tests.functional.test_service import FEEDBACK, OVERRIDDEN, PLAIN, SELECT
 from tests.loopback import send, serving
 from tests.minting import ISSUER, NOW, PUBLIC_URL, SECOND, key_set, mint, signer
+from tests.postgres import Postgres
 from tests.serving import free_port, service
 
 Json = dict[str, Any]
@@ -373,16 +374,36 @@ def test_the_memory_forgets_what_has_expired(tmp_path: Path, moment: Moment) -> 
     memory.close()
 
 
-def test_of_many_writers_one_is_first(tmp_path: Path, moment: Moment) -> None:
+def test_of_many_writers_one_is_first(store_url: str, moment: Moment) -> None:
     """Twenty threads over engines of their own present one id: one of them is let in."""
-    url = f"sqlite:///{tmp_path / 'memory.sqlite3'}"
-    memories = [TokenMemory(open_engine(url, create=True, durable=False), moment) for _ in range(4)]
+    memories = [TokenMemory(open_engine(store_url, create=True, durable=False), moment) for _ in range(4)]
     expires = NOW + timedelta(minutes=5)
     with ThreadPoolExecutor(20) as threads:
         first = list(threads.map(lambda number: memories[number % 4].first_use(ISSUER, "one", expires), range(20)))
     assert first.count(True) == 1
     for memory in memories:
         memory.close()
+
+
+def test_a_memory_whose_server_hung_up_says_so_or_connects_anew(postgres: Postgres, moment: Moment) -> None:
+    """Ids are told apart over a connection that the server closed, and a lost table is an outage, not a replay."""
+    url = postgres.new_database()
+    memory = TokenMemory(open_engine(url, create=True, durable=False), moment)
+    expires = NOW + timedelta(minutes=5)
+    assert memory.first_use(ISSUER, "one", expires)
+    with postgres.connect(url) as other:
+        other.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        assert not memory.first_use(ISSUER, "one", expires)
+        assert memory.first_use(ISSUER, "two", expires)
+        other.execute("ALTER TABLE token_id RENAME TO token_id_away")
+        with pytest.raises(TokenMemoryError, match="does not exist"):
+            memory.first_use(ISSUER, "three", expires)
+        other.execute("ALTER TABLE token_id_away RENAME TO token_id")
+        assert memory.first_use(ISSUER, "three", expires)
+    memory.close()
 
 
 def test_keys_are_fetched_from_the_listed_address_alone(secured: Callable[..., FlaskClient]) -> None:
