@@ -123,6 +123,7 @@ def bodies(answers: bytes) -> list[bytes]:
     found = []
     while answers:
         head, _, rest = answers.partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200 OK\r\n")
         length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
         found.append(rest[:length])
         answers = rest[length:]
@@ -184,6 +185,19 @@ def test_requests_in_one_go_are_answered_in_their_order(bench: Bench) -> None:
     bench.application.released.set()
     bench.turn_until(lambda: "/2" in bench.application.threads)
     assert bodies(come(sock)) == [b"/slow/1", b"/postGE", b"/1", b"/chunksGET", b"/slow/2", b"/2"]
+
+
+def test_no_word_to_go_on_is_said_to_who_has_sent_all(bench: Bench) -> None:
+    """Expect: 100-continue gets its 100 while the body is missing, once, and none when it came with the head."""
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n"
+    sock = bench.connect()
+    sock.sendall(head)
+    bench.turn()
+    assert come(sock) == b"HTTP/1.1 100 Continue\r\n\r\n"
+    for rest in (b"ab", head + b"cd"):
+        sock.sendall(rest)
+        bench.turn()
+        assert bodies(come(sock)) == [b"/" + rest[-2:]]
 
 
 def test_a_connection_is_not_read_while_its_request_is_answered(bench: Bench) -> None:
