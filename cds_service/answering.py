@@ -8,7 +8,14 @@ from collections.abc import Callable, Iterable
 from io import BytesIO
 from typing import Any
 
-from gunicorn.http.errors import ExpectationFailed, LimitRequestHeaders, LimitRequestLine, ParseException
+from gunicorn.http.errors import (
+    ExpectationFailed,
+    InvalidResponseHeader,
+    InvalidResponseHeaderName,
+    LimitRequestHeaders,
+    LimitRequestLine,
+    ParseException,
+)
 from gunicorn.http.message import Request as GunicornRequest
 from gunicorn.http.unreader import Unreader
 from gunicorn.http.wsgi import create
@@ -117,6 +124,8 @@ def refusal(error: Exception) -> bytes:
 
 def _status(error: Exception) -> int:
     match error:
+        case InvalidResponseHeader() | InvalidResponseHeaderName():
+            return 500
         case LimitRequestLine():
             return 414
         case LimitRequestHeaders():

@@ -17,6 +17,7 @@ from gunicorn.config import Config
 from gunicorn.glogging import Logger
 
 from cds_service import worker as module
+from cds_service.answering import Request
 from cds_service.worker import Worker
 
 Environ = dict[str, Any]
@@ -47,6 +48,8 @@ class Application:
             assert self.released.wait(10)
         if path == "/fault":
             raise ValueError("Jane Public")
+        if path == "/header":
+            start_response("200 OK", [("X-Name", "Jane\nPublic")])
         body = LARGE if path == "/large" else path.encode() + environ["wsgi.input"].read()
         start_response("200 OK", [("Content-Length", str(len(body)))])
         return [body]
@@ -305,10 +308,13 @@ def test_a_kept_connection_is_closed_after_its_time(bench: Bench, monkeypatch: p
     assert (len(bench.worker.kept), bench.worker.nr_conns, sock.recv(10)) == (0, 0, b"")
 
 
-def test_a_fault_of_the_application_is_a_500_that_tells_nothing(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("path", ["/fault", "/header"])
+def test_a_fault_of_the_application_is_a_500_that_tells_nothing(
+    bench: Bench, caplog: pytest.LogCaptureFixture, path: str
+) -> None:
     """What escapes the application gets an OperationOutcome and closes the connection; the log has kind and place."""
     sock = bench.connect()
-    sock.sendall(get("/fault"))
+    sock.sendall(get(path))
     bench.turn()
     answered = sock.recv(10_000)
     assert answered.startswith(b"HTTP/1.1 500 ")
@@ -346,3 +352,12 @@ def test_of_too_many_that_do_not_hang_up_the_first_is_cut_off(bench: Bench, monk
     assert len(bench.worker.lingering) == 1
     assert (lingering.fileno(), bench.worker.nr_conns) == (-1, 0)
     assert b"400 Bad Request" in come(second)
+
+
+def test_what_is_left_behind_chunks_is_never_the_next_request() -> None:
+    """Where Gunicorn's end of the chunks is not the end that was found, the connection is closed."""
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    for rest, closes in ((b"", False), (b"GET / HTTP/1.1\r\n\r\n", True)):
+        request = Request(Config(), ("127.0.0.1", 1), head, None, b"2\r\nab\r\n0\r\n\r\n" + rest)
+        request.join_chunks()
+        assert (request.sent, request.should_close()) == (b"ab", closes)
