@@ -16,9 +16,8 @@ import struct
 import time
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from gunicorn import util
 from gunicorn.workers.gthread import ThreadWorker
@@ -27,6 +26,8 @@ from cds_service.answering import Request, Settled, answer, error_answer, refusa
 from cds_service.arriving import Arriving, State
 
 log = logging.getLogger("cds_service.server")
+
+T = TypeVar("T")
 
 # In seconds. Behind a proxy that gathers requests itself, all of them are far away.
 HEAD_SECONDS = 10.0
@@ -154,18 +155,18 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         try:
             request = self._read(connection)
         except Exception as error:
-            self._send_now(connection, refusal(error), keep=False)
+            self._send(connection, (refusal(error), False))
             return
         self.nr += 1
         if self.nr >= self.max_requests:
             self.alive = False
         if not self.alive or len(self.kept) >= self.max_keepalived:
             request.force_close()
+        work = partial(answer, self.wsgi, request, connection.client, connection.server, self.cfg)
         if self.may_wait(request.method, request.path, request.sent):
-            self._in_thread(connection, partial(self.handle, connection, request))
+            self._in_thread(work, partial(self._send, connection))
         else:
-            data, keep = answer(self.wsgi, request, connection.client, connection.server, self.cfg)
-            self._send_now(connection, data, keep=keep)
+            self._send(connection, work())
 
     def _read(self, connection: Connection) -> Request:
         arriving, cut = connection.arriving, connection.state is State.LONG_BODY
@@ -177,13 +178,14 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         request.force_close()
         return request
 
-    def handle(self, connection: Connection, request: Request) -> bool:
-        """Answer in a thread; whether another request may follow."""
-        data, keep = answer(self.wsgi, request, connection.client, connection.server, self.cfg)
-        return _sent(connection.sock, data) and keep
+    def _in_thread(self, work: Callable[[], T], then: Callable[[T], None]) -> None:
+        """Do something that may wait, and go on in the loop with what came of it."""
+        future = self.tpool.submit(work)
+        future.add_done_callback(lambda done: self.method_queue.defer(lambda: then(done.result())))
 
-    def _send_now(self, connection: Connection, data: bytes, *, keep: bool) -> None:
+    def _send(self, connection: Connection, answered: tuple[bytes, bool]) -> None:
         """Send what the system takes at once; a thread waits for a client that reads slowly."""
+        data, keep = answered
         try:
             sent = connection.sock.send(data, socket.MSG_DONTWAIT)
         except BlockingIOError:
@@ -191,17 +193,10 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         except OSError:
             sent, keep = len(data), False
         if sent < len(data):
-            self._in_thread(connection, lambda: _sent(connection.sock, data[sent:]) and keep)
+            rest = partial(_sent, connection.sock, data[sent:])
+            self._in_thread(rest, lambda whole: self._finish(connection, keep=keep and whole))
         else:
             self._finish(connection, keep=keep)
-
-    def _in_thread(self, connection: Connection, work: Callable[[], bool]) -> None:
-        future = self.tpool.submit(work)
-        future.add_done_callback(lambda done: self.method_queue.defer(self.finish_request, connection, done))
-
-    def finish_request(self, connection: Connection, done: Future[bool]) -> None:
-        """A thread has done its work: the loop is told."""
-        self._finish(connection, keep=done.exception() is None and done.result())
 
     def _finish(self, connection: Connection, *, keep: bool) -> None:
         """An answer was sent."""
