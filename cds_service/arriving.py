@@ -9,9 +9,9 @@ from enum import Enum
 LONGEST_HEAD = 65_536
 _LONGEST_CHUNK_LINE = 1_024
 _MOST_CHUNKS = 100_000
-_LENGTH = re.compile(rb"^content-length[ \t]*:([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
+# Names in lower case; a bare line feed begins a field too, so that none is overlooked that another reader would see.
+_FRAMING = re.compile(rb"\n(content-length|transfer-encoding|expect)[ \t]*:([^\r\n]*)")
 _CODING = re.compile(rb"^transfer-encoding[ \t]*:([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
-_EXPECT = re.compile(rb"^expect[ \t]*:[ \t]*100-continue[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
 _HEX = re.compile(rb"[0-9a-fA-F]{1,16}")
 
 
@@ -39,11 +39,33 @@ class Arriving:
     """Where the next chunk begins; None where the length is given."""
     _length: int = 0
     """The length of the body that is given, or that its chunks had so far."""
+    _end: int = 0
+    """Where a request that came whole in chunks ends, trailer included."""
     _chunks: int = 0
 
     @property
     def head_is_here(self) -> bool:
         return self._body_at > 0
+
+    @property
+    def head(self) -> bytes:
+        """The request line and the fields, with the empty line after them."""
+        return bytes(self.data[: self._body_at])
+
+    @property
+    def body(self) -> bytes | None:
+        """The body of a whole request; None where it is in chunks that are still to be read."""
+        return bytes(self.data[self._body_at : self._body_at + self._length]) if self._chunk_at is None else None
+
+    @property
+    def chunks(self) -> bytes:
+        """The body of a whole request as it came in chunks, their framing included."""
+        return bytes(self.data[self._body_at : self._end])
+
+    @property
+    def rest(self) -> bytes:
+        """What follows a whole request."""
+        return bytes(self.data[self._end or self._body_at + self._length :])
 
     def feed(self, data: bytes) -> State:
         """Take what came; ask no more once the state is another than ARRIVING."""
@@ -64,9 +86,11 @@ class Arriving:
         return State.WHOLE if len(self.data) >= self._body_at + self._length else State.ARRIVING
 
     def _read_head(self, head: bytes) -> State:
-        self.asks_to_continue = _EXPECT.search(head) is not None
-        lengths = [length.strip() for length in _LENGTH.findall(head)]
-        codings = [coding.strip().lower() for coding in _CODING.findall(head)]
+        found: dict[bytes, list[bytes]] = {}
+        for name, value in _FRAMING.findall(head.lower()):
+            found.setdefault(name, []).append(value.strip())
+        self.asks_to_continue = b"100-continue" in found.get(b"expect", ())
+        lengths, codings = found.get(b"content-length"), found.get(b"transfer-encoding")
         if codings:
             # A length as well is one of two ways to smuggle a second request past a proxy (RFC 9112, section 6.3).
             if codings != [b"chunked"] or lengths:
@@ -102,11 +126,12 @@ class Arriving:
         return State.ARRIVING
 
     def _read_trailer(self, end: int) -> State:
-        if self.data.find(b"\r\n\r\n", end) >= 0:
+        last = self.data.find(b"\r\n\r\n", end)
+        if last >= 0:
+            self._end = last + 4
             return State.WHOLE
         return State.ARRIVING if len(self.data) - end <= LONGEST_HEAD else State.LONG_HEAD
 
     def without_body(self) -> bytes:
         """The head alone, as of a body whose length is given and too long: so the application can refuse it."""
-        head = bytes(self.data[: self._body_at])
-        return _CODING.sub(b"Content-Length: %d" % (self.longest_body + 1), head)
+        return _CODING.sub(b"Content-Length: %d" % (self.longest_body + 1), self.head)

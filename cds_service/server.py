@@ -12,7 +12,8 @@ from cds_service import create_app, metrics
 from cds_service.figures import Folder
 from cds_service.logs import Logger
 from cds_service.settings import Settings
-from cds_service.worker import Worker, cut_short
+from cds_service.waiting import Waiting
+from cds_service.worker import Worker
 
 
 class Server(BaseApplication):  # type: ignore[misc]
@@ -28,11 +29,11 @@ class Server(BaseApplication):  # type: ignore[misc]
             raise
         self._recorder = self._application.extensions["recorder"]
         self.longest_body = settings.max_body
+        self.may_wait = Waiting.under(settings).may_wait
         self._options: dict[str, Any] = {
             "bind": f"[{host}]:{port}" if ":" in host and not host.startswith("[") else f"{host}:{port}",
             "workers": workers,
             "worker_class": Worker,
-            "pre_request": cut_short,
             "threads": 4,
             # With those that linger and the files that are open anyway, less than the usual 1,024.
             "worker_connections": 700,

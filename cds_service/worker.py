@@ -1,30 +1,33 @@
-"""Gunicorn's threaded worker, made patient: a request gets a thread once it has arrived whole, and not before.
+"""Gunicorn's threaded worker, made patient: a request is answered once it has arrived whole, and not before.
 
 Its own worker gives a thread to every connection: as many slow senders as there are threads, and nobody is served.
 Here the loop that accepts connections also gathers what they send, which takes no thread however slowly it comes.
+What only computes is answered in the loop, one request at a time and each connection in its turn, for to hand it to a
+thread and back costs as much as a quarter of a judgement. What may wait for something else is answered in a thread.
 """
 
 from __future__ import annotations
 
 import errno
-import json
 import logging
 import selectors
 import socket
 import struct
 import time
+from collections import deque
+from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from gunicorn import util
-from gunicorn.http.errors import ExpectationFailed, LimitRequestHeaders, LimitRequestLine, ParseException
-from gunicorn.http.unreader import Unreader
-from gunicorn.workers.gthread import TConn, ThreadWorker
+from gunicorn.workers.gthread import ThreadWorker
 
+from cds_service.answering import Request, Settled, answer, error_answer, refusal
 from cds_service.arriving import Arriving, State
-from cds_service.problems import outcome
 
 log = logging.getLogger("cds_service.server")
+
+T = TypeVar("T")
 
 # In seconds. Behind a proxy that gathers requests itself, all of them are far away.
 HEAD_SECONDS = 10.0
@@ -36,60 +39,56 @@ STOP_SECONDS = 2.0
 MOST_ARRIVING = 500
 MOST_LINGERING = 200
 _PIECE = 65_536
-_REASONS = {
-    400: "Bad Request",
-    408: "Request Timeout",
-    414: "URI Too Long",
-    417: "Expectation Failed",
-    431: "Request Header Fields Too Large",
-    500: "Internal Server Error",
-    503: "Service Unavailable",
-}
+_LOOK_SECONDS = 0.5
 
 
-class Received(Unreader):  # type: ignore[misc]
-    """What arrived, for the threads to read: they never wait for a socket."""
+class Connection:
+    """One connection: what it has sent of its next request, and how it stands with the loop."""
 
-    def __init__(self, data: bytes, *, whole: bool) -> None:
-        super().__init__()
-        self.buf.write(data)
-        self.whole = whole
+    __slots__ = ("arriving", "client", "is_watched", "rest", "server", "since", "sock", "state")
 
-    def chunk(self, size_hint: int | None = None) -> bytes:
-        return b""
-
-
-class Connection(TConn):  # type: ignore[misc]
-    """One connection, which is closed without waiting for the other side."""
-
-    def __init__(self, worker: Worker, sock: socket.socket, client: Any, server: Any) -> None:
-        super().__init__(worker.cfg, sock, client, server)
-        self.worker = worker
-        self.arriving = Arriving(worker.longest_body)
+    def __init__(self, sock: socket.socket, client: Any, server: Any, longest_body: int) -> None:
+        self.sock, self.client, self.server = sock, client, server
+        self.arriving = Arriving(longest_body)
         self.since = 0.0
+        """When it began to send, or, between two requests, when the last answer was sent."""
+        self.state = State.ARRIVING
+        """Of its request; while one that is whole is answered, nothing more is read."""
+        self.rest = b""
+        """What came after the request that is answered."""
+        self.is_watched = False
+        """The poller tells when there is something to read."""
         # A client that does not read what it asked for holds a thread no longer than this.
+        sock.setblocking(True)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", SEND_SECONDS, 0))
-
-    def close(self, graceful: bool = False) -> None:
-        if graceful:
-            self.worker.linger(self.sock)
-        else:
-            util.close(self.sock)
 
     def is_late(self, now: float) -> bool:
         return now - self.since > (REQUEST_SECONDS if self.arriving.head_is_here else HEAD_SECONDS)
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
-    """Gathers requests in its loop, and gives those that are whole to its threads."""
+    """Gathers requests in its loop, answers there what only computes, and gives the rest to its threads."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
+        self.cfg: Any = Settled(self.cfg)
         self.longest_body: int = self.app.longest_body
+        self.may_wait: Callable[[str, str, bytes | None], bool] = self.app.may_wait
         self.most_gathered = 10 * self.longest_body
         self.arriving: dict[Connection, None] = {}
         """In the order in which they began."""
+        self.ready: deque[Connection] = deque()
+        """Their requests are whole, in the order in which they became so."""
+        self.kept: dict[Connection, None] = {}
+        """Between two requests, in the order in which they were answered."""
         self.lingering: dict[socket.socket, float] = {}
+        self.looked = 0.0
+
+    def wait_for_and_dispatch_events(self, timeout: float) -> None:
+        """One turn of the loop: all that happened, and then one request, so that none holds up more than its time."""
+        super().wait_for_and_dispatch_events(0 if self.ready else timeout)
+        if self.ready:
+            self._begin(self.ready.popleft())
 
     def accept(self, listener: socket.socket) -> None:
         try:
@@ -101,101 +100,175 @@ class Worker(ThreadWorker):  # type: ignore[misc]
                 raise
             return
         self.nr_conns += 1
-        self.enqueue_req(Connection(self, sock, client, listener.getsockname()))
+        self._await_request(Connection(sock, client, listener.getsockname(), self.longest_body))
+        self._make_room()
 
-    def enqueue_req(self, connection: Connection) -> None:
-        """A connection is ready for its first request, or for its next."""
-        waiting = b"" if connection.parser is None else connection.parser.unreader.take_buffered()
-        connection.arriving = Arriving(self.longest_body)
+    def _await_request(self, connection: Connection) -> None:
+        """It may send its first request, or its next; what it has sent of that already is taken at once."""
         connection.since = time.monotonic()
-        connection.sock.setblocking(False)
+        if not connection.is_watched:
+            self.poller.register(connection.sock, selectors.EVENT_READ, partial(self._on_readable, connection))
+            connection.is_watched = True
         self.arriving[connection] = None
-        self.poller.register(connection.sock, selectors.EVENT_READ, partial(self._on_arriving, connection))
-        if waiting:
-            self._take(connection, waiting)
-        if len(self.arriving) > MOST_ARRIVING:
-            self._refuse(next(iter(self.arriving)), 503)
 
-    def _on_arriving(self, connection: Connection, _: Any) -> None:
+    def _on_readable(self, connection: Connection, _: Any) -> None:
+        if not connection.is_watched:
+            return  # it was refused in the same turn
+        if connection.state is not State.ARRIVING:
+            # It hangs up, or sends its next request before it has an answer: that is looked at afterwards.
+            self._unwatch(connection)
+            return
         try:
-            data = connection.sock.recv(_PIECE)
+            data = connection.sock.recv(_PIECE, socket.MSG_DONTWAIT)
         except BlockingIOError:
             return
         except OSError:
             data = b""
-        if data:
-            self._take(connection, data)
-        else:
+        if not data:
             self._drop(connection)
+            return
+        if connection in self.kept:
+            del self.kept[connection]
+            connection.since = time.monotonic()
+            self.arriving[connection] = None
+        self._take(connection, data)
 
     def _take(self, connection: Connection, data: bytes) -> None:
         arriving = connection.arriving
         began = arriving.head_is_here
-        match arriving.feed(data):
+        connection.state = arriving.feed(data)
+        match connection.state:
+            case State.WHOLE | State.LONG_BODY:
+                del self.arriving[connection]
+                self.ready.append(connection)
             case State.ARRIVING:
                 if arriving.asks_to_continue and not began:
                     _send(connection.sock, b"HTTP/1.1 100 Continue\r\n\r\n")
                 self._make_room()
-            case State.WHOLE:
-                self._hand_over(connection, Received(bytes(arriving.data), whole=True))
-            case State.LONG_BODY:
-                self._hand_over(connection, Received(arriving.without_body(), whole=False))
             case State.LONG_HEAD:
                 self._refuse(connection, 431)
             case State.MALFORMED:
                 self._refuse(connection, 400)
 
-    def _hand_over(self, connection: Connection, received: Received) -> None:
-        self._forget(connection)
-        connection.init()
-        connection.parser.unreader = received
-        connection.data_ready = True
-        super().enqueue_req(connection)
+    def _begin(self, connection: Connection) -> None:
+        """Answer a request that is whole, here or in a thread."""
+        try:
+            request = self._read(connection)
+        except Exception as error:
+            self._send(connection, (refusal(error), False))
+            return
+        self.nr += 1
+        if self.nr >= self.max_requests:
+            self.alive = False
+        if not self.alive or len(self.kept) >= self.max_keepalived:
+            request.force_close()
+        work = partial(answer, self.wsgi, request, connection.client, connection.server, self.cfg)
+        if self.may_wait(request.method, request.path, request.sent):
+            self._in_thread(work, partial(self._send, connection))
+        else:
+            self._send(connection, work())
+
+    def _read(self, connection: Connection) -> Request:
+        arriving, cut = connection.arriving, connection.state is State.LONG_BODY
+        connection.arriving, connection.rest = Arriving(self.longest_body), arriving.rest
+        if not cut:
+            return Request(self.cfg, connection.client, arriving.head, arriving.body, arriving.chunks)
+        # So the application can refuse it. A connection of which a body was not read is of no more use.
+        request = Request(self.cfg, connection.client, arriving.without_body(), b"")
+        request.force_close()
+        return request
+
+    def _in_thread(self, work: Callable[[], T], then: Callable[[T], None]) -> None:
+        """Do something that may wait, and go on in the loop with what came of it."""
+        future = self.tpool.submit(work)
+        future.add_done_callback(lambda done: self.method_queue.defer(lambda: then(done.result())))
+
+    def _send(self, connection: Connection, answered: tuple[bytes, bool]) -> None:
+        """Send what the system takes at once; a thread waits for a client that reads slowly."""
+        data, keep = answered
+        try:
+            sent = connection.sock.send(data, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            sent, keep = len(data), False
+        if sent < len(data):
+            rest = partial(_sent, connection.sock, data[sent:])
+            self._in_thread(rest, lambda whole: self._finish(connection, keep=keep and whole))
+        else:
+            self._finish(connection, keep=keep)
+
+    def _finish(self, connection: Connection, *, keep: bool) -> None:
+        """An answer was sent."""
+        if not keep:
+            self._let_go(connection)
+            self.linger(connection.sock)
+            return
+        connection.state = State.ARRIVING
+        self._await_request(connection)
+        if connection.rest:
+            self._take(connection, connection.rest)
+        elif self.alive:
+            del self.arriving[connection]
+            self.kept[connection] = None
 
     def _make_room(self) -> None:
-        """When half-sent requests fill the memory that they may have, the largest of them goes."""
+        """Of too many half-sent requests the oldest goes, of those that fill the memory they may have the largest."""
+        if len(self.arriving) > MOST_ARRIVING:
+            self._refuse(next(iter(self.arriving)), 503)
         if sum(len(each.arriving.data) for each in self.arriving) > self.most_gathered:
             self._refuse(max(self.arriving, key=lambda each: len(each.arriving.data)), 503)
 
     def murder_pending(self) -> None:
-        """Every second: who has sent too little for too long, and who does not hang up."""
-        super().murder_pending()
+        """Now and then: who has sent too little for too long, who is idle, and who does not hang up."""
         now = time.monotonic()
+        if now - self.looked < _LOOK_SECONDS:
+            return
+        self.looked = now
         for connection in [each for each in self.arriving if each.is_late(now) or self._may_go(each, now)]:
             if connection.arriving.data:
                 self._refuse(connection, 408)
             else:
                 self._drop(connection)
+        for connection in [each for each in self.kept if now - each.since > self.cfg.keepalive]:
+            self._drop(connection)
         for sock in [sock for sock, until in self.lingering.items() if until <= now]:
             self._hang_up(sock)
 
     def _may_go(self, connection: Connection, now: float) -> bool:
-        """A worker that stops waits for what has begun to arrive, and a moment for what may be on its way.
-
-        A kept connection that has just become readable has a request in it that was not read yet.
-        """
+        """A worker that stops waits for what has begun to arrive, and a moment for what may be on its way."""
         return not self.alive and not connection.arriving.data and now - connection.since > STOP_SECONDS
+
+    def _cap_keepalive(self, deadline: float) -> None:
+        """The worker stops: a request that is on its way on a kept connection has a moment, as on a new one."""
+        for connection in self.kept:
+            self._await_request(connection)
+        self.kept.clear()
 
     def _refuse(self, connection: Connection, status: int) -> None:
         log.warning("refused a request before it was whole: %s", status)
-        self._forget(connection)
-        self.nr_conns -= 1
         _send(connection.sock, error_answer(status))
-        connection.close(graceful=True)
+        self._let_go(connection)
+        self.linger(connection.sock)
 
     def _drop(self, connection: Connection) -> None:
-        self._forget(connection)
-        self.nr_conns -= 1
-        connection.close()
+        self._let_go(connection)
+        util.close(connection.sock)
 
-    def _forget(self, connection: Connection) -> None:
-        del self.arriving[connection]
-        self.poller.unregister(connection.sock)
+    def _let_go(self, connection: Connection) -> None:
+        self.arriving.pop(connection, None)
+        self.kept.pop(connection, None)
+        self._unwatch(connection)
+        self.nr_conns -= 1
+
+    def _unwatch(self, connection: Connection) -> None:
+        if connection.is_watched:
+            self.poller.unregister(connection.sock)
+            connection.is_watched = False
 
     def linger(self, sock: socket.socket) -> None:
         """Say goodbye and wait, in the loop, until the client hangs up: a reset could cut the answer short."""
         try:
-            sock.setblocking(False)
             sock.shutdown(socket.SHUT_WR)
             self.poller.register(sock, selectors.EVENT_READ, self._on_lingering)
         except (OSError, ValueError, KeyError):
@@ -206,8 +279,10 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self._hang_up(next(iter(self.lingering)))
 
     def _on_lingering(self, sock: socket.socket) -> None:
+        if sock not in self.lingering:
+            return  # another took its place in the same turn
         try:
-            data = sock.recv(_PIECE)
+            data = sock.recv(_PIECE, socket.MSG_DONTWAIT)
         except BlockingIOError:
             return
         except OSError:
@@ -220,46 +295,6 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self.poller.unregister(sock)
         util.close(sock)
 
-    def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: BaseException) -> None:
-        """Answers what Gunicorn cannot read. The log has the kind of the fault: its words may hold a token."""
-        log.warning("refused a request that is not HTTP as it is read here: %s", type(exc).__name__)
-        _send(client, error_answer(_status(exc)))
-
-
-def cut_short(worker: Worker, request: Any) -> None:
-    """Gunicorn's hook before each request: after one whose body was not read, the connection is of no more use."""
-    if not request.unreader.whole:
-        request.force_close()
-
-
-def _status(error: BaseException) -> int:
-    match error:
-        case LimitRequestLine():
-            return 414
-        case LimitRequestHeaders():
-            return 431
-        case ExpectationFailed():
-            return 417
-        case ParseException():
-            return 400
-        case _:
-            return 500
-
-
-def error_answer(status: int) -> bytes:
-    """An answer to what never became a request of the application."""
-    body = json.dumps(outcome(status, f"{_REASONS[status]}.")).encode()
-    head = [
-        f"HTTP/1.1 {status} {_REASONS[status]}",
-        "Connection: close",
-        "Content-Type: application/fhir+json",
-        "Cache-Control: no-store",
-        "X-Content-Type-Options: nosniff",
-        f"Content-Length: {len(body)}",
-        *(["Retry-After: 5"] if status == 503 else []),
-    ]
-    return "\r\n".join([*head, "", ""]).encode() + body
-
 
 def _send(sock: socket.socket, data: bytes) -> None:
     """As much as goes at once: nobody waits for a client that is refused."""
@@ -267,3 +302,12 @@ def _send(sock: socket.socket, data: bytes) -> None:
         sock.send(data, socket.MSG_DONTWAIT)
     except OSError:
         return
+
+
+def _sent(sock: socket.socket, data: bytes) -> bool:
+    """Send all of it, in a thread; whether the client took it in its time."""
+    try:
+        sock.sendall(data)
+    except OSError:
+        return False
+    return True

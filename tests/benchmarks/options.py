@@ -43,8 +43,6 @@ class Varied(Server):
 
     def load_config(self) -> None:
         super().load_config()
-        if "worker_class" in self._changed:
-            self.cfg.set("pre_request", lambda worker, request: None)  # it is for our own worker
         for name, value in self._changed.items():
             self.cfg.set(name, value)
 

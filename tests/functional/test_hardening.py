@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,13 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from cds_service.arriving import LONGEST_HEAD, Arriving, State
+from cds_service.discovery import PREFETCH
 from cds_service.envelope import MOST_DRAFTS, MOST_ENTRIES
 from cds_service.logs import JsonLines
 from cds_service.rate_limit import Rate, RateLimit, read_rate
 from tests.cases_as_fhir import request_for
 from tests.functional.test_service import FEEDBACK, PLAIN, SELECT
+from tests.loopback import send, serving
 from tests.serving import Served, service
 
 Json = dict[str, Any]
@@ -94,6 +97,9 @@ ATTACKS = [
     Attack("a chunk with a sign", _in_chunks(b"+5\r\nabcde\r\n0\r\n\r\n"), 400),
     Attack("a chunk line without end", _in_chunks(b"5" * 5000), 400),
     Attack("a chunk that is longer than it says", _in_chunks(b"2\r\nabcdef\r\n0\r\n\r\n"), 400),
+    Attack("a chunk size with a space behind it", _in_chunks(b"2 \r\nab\r\n0\r\n\r\n"), 400),
+    Attack("a control character beside a chunk's size", _in_chunks(b"2;a\x01\r\nab\r\n0\r\n\r\n"), 400),
+    Attack("a host behind the chunks", _in_chunks(b"2\r\nab\r\n0\r\nHost: evil.example\r\n\r\n"), 400),
     Attack("gzip", _post("Content-Encoding: gzip", body=gzip.compress(BODY)), 415),
     Attack("a gzip bomb", _post("Content-Encoding: gzip", body=gzip.compress(b" " * 20_000_000)), 415),
     Attack("deflate in upper case", _post("Content-Encoding: DEFLATE", body=b"x"), 415),
@@ -252,6 +258,33 @@ def test_slow_senders_hold_up_nobody(served: Served, sent: bytes) -> None:
             over.set()
             dripping.join()
     assert [answer[:15] for answer in answers] == [b"HTTP/1.1 200 OK"] * 20
+
+
+def test_a_slow_fhir_server_holds_up_its_own_calls_alone(tmp_path: Path) -> None:
+    """While it does not answer, one worker answers twenty other calls; those that lend access to it wait for it."""
+    released = threading.Event()
+
+    def wait(it: BaseHTTPRequestHandler) -> None:
+        if released.wait(30):
+            send(it, b'{"resourceType":"Bundle","type":"searchset"}')
+
+    with (
+        ThreadPoolExecutor(2) as threads,
+        serving(wait) as fhir,
+        service(tmp_path, workers=1, CDS_FHIR_DEADLINE="20") as it,
+    ):
+        lent = {"access_token": "t", "token_type": "Bearer", "expires_in": 300, "scope": "patient/*.rs", "subject": "c"}
+        call = {**request_for(PLAIN), "prefetch": {}, "fhirServer": f"{fhir.url}/fhir", "fhirAuthorization": lent}
+        body = json.dumps(call).encode()
+        calls = (body, body.replace(b"Authorization", b"\\u0041uthorization"))
+        waiting = [threads.submit(it.exchange, _post(body=each)) for each in calls]
+        while len(fhir.asked) < 2 * len(PREFETCH) and not any(each.done() for each in waiting):
+            time.sleep(0.01)
+        for _ in range(20):
+            assert it.exchange(_post()).startswith(b"HTTP/1.1 200 OK")
+        assert not any(each.done() for each in waiting)
+        released.set()
+        assert [each.result()[:15] for each in waiting] == [b"HTTP/1.1 200 OK"] * 2
 
 
 def test_who_is_too_slow_is_told_and_closed(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from cds_service import arriving, worker
+from cds_service import arriving, waiting, worker
 from cds_service.clients_file import FIELDS, fields_table
 from cds_service.envelope import DEEPEST, MOST_DRAFTS, MOST_ENTRIES
 from cds_service.fhir_client import MOST_PAGES
@@ -51,6 +51,7 @@ def test_the_limits_are_the_documented_ones() -> None:
         f"4,094, 8,190, 64, {arriving.LONGEST_HEAD:,} |",
         f"| {worker.HEAD_SECONDS:.0f} s, {worker.REQUEST_SECONDS:.0f} s |",
         f"| {worker.MOST_ARRIVING}, and ten times",
+        f"in chunks or above {waiting.LONGEST:,} bytes",
         f"at most {MOST_PAGES} further pages",
     ):
         assert words in README

@@ -1,0 +1,153 @@
+"""From a request that came whole to the bytes of its answer; the socket is the worker's."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterable
+from io import BytesIO
+from typing import Any
+
+from gunicorn.http.errors import (
+    ExpectationFailed,
+    InvalidResponseHeader,
+    InvalidResponseHeaderName,
+    LimitRequestHeaders,
+    LimitRequestLine,
+    ParseException,
+)
+from gunicorn.http.message import Request as GunicornRequest
+from gunicorn.http.unreader import Unreader
+from gunicorn.http.wsgi import create
+
+from cds_service.problems import outcome
+
+log = logging.getLogger("cds_service.server")
+
+Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+_REASONS = {
+    400: "Bad Request",
+    408: "Request Timeout",
+    414: "URI Too Long",
+    417: "Expectation Failed",
+    431: "Request Header Fields Too Large",
+    500: "Internal Server Error",
+    503: "Service Unavailable",
+}
+
+
+class _Pieces(Unreader):  # type: ignore[misc]
+    """What came, for Gunicorn to read: it never waits for a socket."""
+
+    def __init__(self, *pieces: bytes) -> None:
+        super().__init__()
+        self.pieces = iter(pieces)
+
+    def chunk(self, size_hint: int | None = None) -> bytes:
+        return next(self.pieces, b"")
+
+
+class Request(GunicornRequest):  # type: ignore[misc]
+    """A head as Gunicorn reads it, strictly, and the body that came with it."""
+
+    def __init__(self, cfg: Any, client: Any, head: bytes, body: bytes | None, chunks: bytes = b"") -> None:
+        """``body`` is None where it is in ``chunks``. Raises ParseException where the head is not HTTP."""
+        self.sent = body
+        super().__init__(cfg, _Pieces(head, chunks), client)
+        if body is not None:
+            self.body = BytesIO(body)
+
+    def join_chunks(self) -> None:
+        """Read the chunks, if there are some, so that nothing of them is left. Raises ParseException."""
+        if self.sent is None:
+            self.sent = self.body.read()
+            self.body = BytesIO(self.sent)
+            if self.unreader.take_buffered():
+                self.force_close()
+
+
+class _Outgoing:
+    """Stands for the socket where an answer is written: head and body are gathered, and leave together."""
+
+    def __init__(self) -> None:
+        self.pieces: list[bytes] = []
+
+    def sendall(self, data: bytes) -> None:
+        self.pieces.append(data)
+
+    def send(self, data: bytes) -> None:
+        """The word to go on and send the body, which is here: nobody waits for it."""
+
+
+class Settled:
+    """Gunicorn's configuration, with each value looked up once: a worker's does not change."""
+
+    def __init__(self, cfg: Any) -> None:
+        self._cfg = cfg
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._cfg, name)
+        setattr(self, name, value)
+        return value
+
+
+def answer(application: Wsgi, request: Request, client: Any, server: Any, cfg: Any) -> tuple[bytes, bool]:
+    """The bytes of the answer, and whether the connection may be used again; never raises."""
+    try:
+        request.join_chunks()
+        outgoing = _Outgoing()
+        response, environ = create(request, outgoing, client, server, cfg)
+        environ["wsgi.multithread"] = True
+        body = application(environ, response.start_response)
+        try:
+            for piece in body:
+                response.write(piece)
+            response.close()
+        finally:
+            if hasattr(body, "close"):
+                body.close()
+        return b"".join(outgoing.pieces), not response.should_close()
+    except Exception as error:
+        return refusal(error), False
+
+
+def refusal(error: Exception) -> bytes:
+    """The answer to what cannot be read or answered. The log has the kind of the fault: its words may hold a token."""
+    status = _status(error)
+    if status == 500:
+        log.error("a request was not answered", exc_info=error)
+    else:
+        log.warning("refused a request that is not HTTP as it is read here: %s", type(error).__name__)
+    return error_answer(status)
+
+
+def _status(error: Exception) -> int:
+    match error:
+        case InvalidResponseHeader() | InvalidResponseHeaderName():
+            return 500
+        case LimitRequestLine():
+            return 414
+        case LimitRequestHeaders():
+            return 431
+        case ExpectationFailed():
+            return 417
+        case ParseException():
+            return 400
+        case _:
+            return 500
+
+
+def error_answer(status: int) -> bytes:
+    """An answer to what never became a request of the application."""
+    body = json.dumps(outcome(status, f"{_REASONS[status]}.")).encode()
+    head = [
+        f"HTTP/1.1 {status} {_REASONS[status]}",
+        "Connection: close",
+        "Content-Type: application/fhir+json",
+        "Cache-Control: no-store",
+        "X-Content-Type-Options: nosniff",
+        f"Content-Length: {len(body)}",
+        *(["Retry-After: 5"] if status == 503 else []),
+    ]
+    return "\r\n".join([*head, "", ""]).encode() + body

@@ -1,0 +1,363 @@
+"""One worker, turn by turn: what is answered in its loop, what in a thread, in which order, and who waits for whom."""
+
+from __future__ import annotations
+
+import os
+import select
+import selectors
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+from gunicorn.config import Config
+from gunicorn.glogging import Logger
+
+from cds_service import worker as module
+from cds_service.answering import Request
+from cds_service.worker import Worker
+
+Environ = dict[str, Any]
+Start = Callable[..., Any]
+LARGE = b"x" * 20_000_000
+
+
+class Application:
+    """Answers with the path that was asked; what is under /slow waits until it is released."""
+
+    longest_body = 1_000_000
+
+    def __init__(self) -> None:
+        self.released = threading.Event()
+        self.threads: dict[str, str] = {}
+        """Which thread answered which path."""
+
+    def wsgi(self) -> Application:
+        return self
+
+    def may_wait(self, method: str, path: str, body: bytes | None) -> bool:
+        return path.startswith("/slow") or body is None
+
+    def __call__(self, environ: Environ, start_response: Start) -> Iterable[bytes]:
+        path = environ["PATH_INFO"]
+        self.threads[path] = threading.current_thread().name
+        if path.startswith("/slow"):
+            assert self.released.wait(10)
+        if path == "/fault":
+            raise ValueError("Jane Public")
+        if path == "/header":
+            start_response("200 OK", [("X-Name", "Jane\nPublic")])
+        body = LARGE if path == "/large" else path.encode() + environ["wsgi.input"].read()
+        start_response("200 OK", [("Content-Length", str(len(body)))])
+        return [body]
+
+
+class Bench:
+    """A worker whose loop the test turns by hand."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        cfg = Config()
+        for name, value in {"threads": 2, "keepalive": 5, "worker_connections": 700, "max_requests": 50}.items():
+            cfg.set(name, value)
+        self.stack = stack
+        self.listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        self.listener.setblocking(False)
+        self.application = Application()
+        self.worker = Worker(1, os.getppid(), [self.listener], self.application, 30, cfg, Logger(cfg))
+        self.worker.poller = stack.enter_context(selectors.DefaultSelector())
+        self.worker.tpool = stack.enter_context(self.worker.get_thread_pool())
+        self.worker.method_queue.init()
+        self.worker.poller.register(
+            self.worker.method_queue.fileno(), selectors.EVENT_READ, self.worker.method_queue.run_callbacks
+        )
+        self.worker.load_wsgi()
+        self.worker.set_accept_enabled(True)
+
+    def connect(self) -> socket.socket:
+        """A connection that the worker knows."""
+        sock = self.stack.enter_context(socket.create_connection(self.listener.getsockname(), timeout=10))
+        self.worker.wait_for_and_dispatch_events(10)
+        return sock
+
+    def turn(self) -> None:
+        """One turn of the loop, which waits for nothing."""
+        self.worker.wait_for_and_dispatch_events(0)
+
+    def turn_until(self, true: Callable[[], Any]) -> None:
+        deadline = time.monotonic() + 10
+        while not true():
+            assert time.monotonic() < deadline
+            self.worker.wait_for_and_dispatch_events(0.01)
+
+    def close(self) -> None:
+        """Finish what runs, and close every socket of the worker."""
+        self.application.released.set()
+        it = self.worker
+        self.turn_until(lambda: it.nr_conns == len(it.arriving) + len(it.kept))
+        for sock in (*(each.sock for each in (*it.arriving, *it.kept)), *it.lingering):
+            sock.close()
+        it.method_queue.close()
+        it.tmp.close()
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    with ExitStack() as stack:
+        it = Bench(stack)
+        yield it
+        it.close()
+
+
+def get(path: str) -> bytes:
+    return f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+
+
+def come(sock: socket.socket) -> bytes:
+    """What has come, without waiting."""
+    readable, _, _ = select.select([sock], [], [], 0)
+    return sock.recv(1_000_000) if readable else b""
+
+
+def bodies(answers: bytes) -> list[bytes]:
+    """The bodies of answers, in their order."""
+    found = []
+    while answers:
+        head, _, rest = answers.partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+        length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
+        found.append(rest[:length])
+        answers = rest[length:]
+    return found
+
+
+def test_what_only_computes_is_answered_in_the_loop_and_what_may_wait_in_a_thread(bench: Bench) -> None:
+    """The turn in which a request comes answers it, unless it may wait: then a thread does."""
+    sock = bench.connect()
+    sock.sendall(get("/here"))
+    bench.turn()
+    assert bodies(come(sock)) == [b"/here"]
+    bench.application.released.set()
+    sock.sendall(get("/slow"))
+    bench.turn_until(lambda: "/slow" in bench.application.threads and bench.worker.kept)
+    assert bodies(come(sock)) == [b"/slow"]
+    assert bench.application.threads["/here"] == threading.current_thread().name
+    assert bench.application.threads["/slow"] != threading.current_thread().name
+
+
+def test_who_waits_in_threads_holds_up_nobody(bench: Bench) -> None:
+    """While every thread waits, and more requests wait for a thread, what only computes is answered."""
+    for number in range(6):
+        bench.connect().sendall(get(f"/slow/{number}"))
+        bench.turn()
+    sock = bench.connect()
+    for number in range(20):
+        sock.sendall(get(f"/{number}"))
+        bench.turn()
+        assert bodies(come(sock)) == [f"/{number}".encode()]
+
+
+def test_a_turn_answers_one_request_and_each_connection_has_its_turn(bench: Bench) -> None:
+    """Of ten requests on one connection, the third waits until that of another, which came after the first, is done."""
+    first, other = bench.connect(), bench.connect()
+    first.sendall(b"".join(get(f"/{number}") for number in range(10)))
+    bench.turn()
+    other.sendall(get("/other"))
+    assert bodies(come(first)) == [b"/0"]
+    bench.turn()
+    assert bodies(come(first)) == [b"/1"]
+    bench.turn()
+    assert (come(first), bodies(come(other))) == (b"", [b"/other"])
+    bench.turn_until(lambda: not bench.worker.ready)
+    assert bodies(come(first)) == [f"/{number}".encode() for number in range(2, 10)]
+
+
+def test_requests_in_one_go_are_answered_in_their_order(bench: Bench) -> None:
+    """In the loop or in a thread, with a body or in chunks: what was sent first is answered first."""
+    sock = bench.connect()
+    post = b"POST /post HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nGE"
+    chunks = (
+        b"POST /chunks HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3;a=b\r\nGET\r\n0\r\nX-T: 1\r\n\r\n"
+    )
+    sock.sendall(get("/slow/1") + post + get("/1") + chunks + get("/slow/2") + get("/2"))
+    for _ in range(3):
+        bench.turn()
+    assert come(sock) == b""
+    bench.application.released.set()
+    bench.turn_until(lambda: "/2" in bench.application.threads)
+    assert bodies(come(sock)) == [b"/slow/1", b"/postGE", b"/1", b"/chunksGET", b"/slow/2", b"/2"]
+
+
+def test_no_word_to_go_on_is_said_to_who_has_sent_all(bench: Bench) -> None:
+    """Expect: 100-continue gets its 100 while the body is missing, once, and none when it came with the head."""
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n"
+    sock = bench.connect()
+    sock.sendall(head)
+    bench.turn()
+    assert come(sock) == b"HTTP/1.1 100 Continue\r\n\r\n"
+    for rest in (b"ab", head + b"cd"):
+        sock.sendall(rest)
+        bench.turn()
+        assert bodies(come(sock)) == [b"/" + rest[-2:]]
+
+
+def test_a_connection_is_not_read_while_its_request_is_answered(bench: Bench) -> None:
+    """What it sends meanwhile waits, costs the loop no further turn, and is answered after it."""
+    sock = bench.connect()
+    sock.sendall(get("/slow"))
+    bench.turn()
+    sock.sendall(get("/next"))
+    bench.turn()
+    assert bench.worker.poller.select(0) == []
+    assert "/next" not in bench.application.threads
+    bench.application.released.set()
+    bench.turn_until(lambda: "/next" in bench.application.threads)
+    assert bodies(come(sock)) == [b"/slow", b"/next"]
+
+
+def test_who_hangs_up_before_the_answer_is_let_go_after_it(bench: Bench) -> None:
+    """It costs the loop one turn and no more, and the worker counts it no longer once its request is done."""
+    sock = bench.connect()
+    sock.sendall(get("/slow"))
+    bench.turn()
+    sock.close()
+    bench.turn()
+    assert bench.worker.poller.select(0) == []
+    assert bench.worker.nr_conns == 1
+    bench.application.released.set()
+    bench.turn_until(lambda: bench.worker.nr_conns == 0)
+
+
+def test_who_does_not_read_its_answer_holds_up_nobody(bench: Bench) -> None:
+    """An answer that the system does not take at once is sent by a thread, whole; others are served meanwhile."""
+    slow, sock = bench.connect(), bench.connect()
+    slow.sendall(get("/large") + get("/after"))
+    bench.turn()
+    sock.sendall(get("/other"))
+    bench.turn()
+    assert bodies(come(sock)) == [b"/other"]
+    assert bench.application.threads["/large"] == threading.current_thread().name
+    got = b""
+    while not got.endswith(b"/after"):
+        bench.turn()
+        got += come(slow)
+    assert bodies(got) == [LARGE, b"/after"]
+
+
+def test_a_kept_connection_stays_with_the_poller(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From one request to the next nothing is registered anew, in the loop or in a thread."""
+    sock = bench.connect()
+    registered: list[Any] = []
+    monkeypatch.setattr(bench.worker.poller, "register", lambda *named: registered.append(named))
+    bench.application.released.set()
+    for path in ("/1", "/slow", "/2"):
+        sock.sendall(get(path))
+        bench.turn_until(lambda path=path: path in bench.application.threads and bench.worker.kept)
+    assert registered == []
+    assert bodies(come(sock)) == [b"/1", b"/slow", b"/2"]
+
+
+def test_a_worker_that_has_answered_its_number_says_so_and_answers_what_is_on_its_way(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last request's answer closes its connection; a kept one has a moment for another, and is let go after it."""
+    monkeypatch.setattr(module, "_LOOK_SECONDS", 0)
+    monkeypatch.setattr(module, "STOP_SECONDS", 0.2)
+    kept, last, idle = bench.connect(), bench.connect(), bench.connect()
+    for sock in (kept, idle):
+        sock.sendall(get("/kept"))
+        bench.turn()
+        assert b"Connection: keep-alive" in come(sock)
+    bench.worker.max_requests = 3
+    last.sendall(get("/last"))
+    bench.turn()
+    assert b"Connection: close" in come(last)
+    assert not bench.worker.alive
+    bench.worker._cap_keepalive(time.monotonic())
+    assert not bench.worker.kept
+    bench.worker.murder_pending()
+    kept.sendall(get("/one more"[:4]))
+    bench.turn()
+    answered = come(kept)
+    assert b"Connection: close" in answered
+    assert answered.endswith(b"/one")
+    last.close()
+    kept.close()
+
+    def all_are_gone() -> bool:
+        bench.worker.murder_pending()
+        return bench.worker.nr_conns == 0
+
+    bench.turn_until(all_are_gone)
+    assert idle.recv(10) == b""
+
+
+def test_a_kept_connection_is_closed_after_its_time(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An idle connection is closed after the keep-alive time, and not before."""
+    monkeypatch.setattr(module, "_LOOK_SECONDS", 0)
+    sock = bench.connect()
+    sock.sendall(get("/"))
+    bench.turn()
+    bodies(come(sock))
+    bench.worker.murder_pending()
+    assert len(bench.worker.kept) == 1
+    next(iter(bench.worker.kept)).since -= 5
+    bench.worker.murder_pending()
+    assert (len(bench.worker.kept), bench.worker.nr_conns, sock.recv(10)) == (0, 0, b"")
+
+
+@pytest.mark.parametrize("path", ["/fault", "/header"])
+def test_a_fault_of_the_application_is_a_500_that_tells_nothing(
+    bench: Bench, caplog: pytest.LogCaptureFixture, path: str
+) -> None:
+    """What escapes the application gets an OperationOutcome and closes the connection; the log has kind and place."""
+    sock = bench.connect()
+    sock.sendall(get(path))
+    bench.turn()
+    answered = sock.recv(10_000)
+    assert answered.startswith(b"HTTP/1.1 500 ")
+    assert b"OperationOutcome" in answered
+    assert b"Public" not in answered
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    assert "Public" not in caplog.records[0].getMessage()
+
+
+def test_who_is_refused_in_a_turn_is_not_read_in_it(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A third connection pushes out the first in the turn in which it speaks: nothing of it is served, others are."""
+    monkeypatch.setattr(module, "MOST_ARRIVING", 2)
+    first, second = bench.connect(), bench.connect()
+    bench.stack.enter_context(socket.create_connection(bench.listener.getsockname(), timeout=10))
+    first.sendall(get("/first"))
+    second.sendall(get("/second"))
+    bench.turn_until(lambda: bench.worker.kept)
+    assert come(first).startswith(b"HTTP/1.1 503 ")
+    assert bodies(come(second)) == [b"/second"]
+    assert list(bench.application.threads) == ["/second"]
+    assert bench.worker.nr_conns == 2
+
+
+def test_of_too_many_that_do_not_hang_up_the_first_is_cut_off(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where one may linger, a second takes its place, though the first hangs up in that turn; the loop goes on."""
+    monkeypatch.setattr(module, "MOST_LINGERING", 1)
+    first, second = bench.connect(), bench.connect()
+    malformed = b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n"
+    first.sendall(malformed)
+    bench.turn()
+    (lingering,) = bench.worker.lingering
+    second.sendall(malformed)
+    first.close()
+    bench.turn()
+    assert len(bench.worker.lingering) == 1
+    assert (lingering.fileno(), bench.worker.nr_conns) == (-1, 0)
+    assert b"400 Bad Request" in come(second)
+
+
+def test_what_is_left_behind_chunks_is_never_the_next_request() -> None:
+    """Where Gunicorn's end of the chunks is not the end that was found, the connection is closed."""
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    for rest, closes in ((b"", False), (b"GET / HTTP/1.1\r\n\r\n", True)):
+        request = Request(Config(), ("127.0.0.1", 1), head, None, b"2\r\nab\r\n0\r\n\r\n" + rest)
+        request.join_chunks()
+        assert (request.sent, request.should_close()) == (b"ab", closes)

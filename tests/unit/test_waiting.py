@@ -1,0 +1,69 @@
+"""Which requests may hold up a loop: decided before they are read."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from cds_service.addresses import read_address
+from cds_service.discovery import HOOKS
+from cds_service.settings import Auth, Settings
+from cds_service.waiting import LONGEST, Waiting
+from tests.cases_as_fhir import request_for
+
+SELECT, SIGN = (f"/cds-services/{service}" for service in HOOKS)
+CALL = json.dumps(request_for({"order": {"code": "CPT 72148"}, "chart": {"birth_date": "1981-05-10"}})).encode()
+OPEN = Waiting.under(Settings())
+LENT = b'{"fhirServer": "http://127.0.0.1/", "fhirAuthorization": {}}'
+
+
+@pytest.mark.parametrize("path", [SELECT, SIGN])
+def test_a_call_that_is_judged_from_its_body_waits_for_nothing(path: str) -> None:
+    """A hook call with or without its chart needs no thread, nor does one with escapes that stand for other letters."""
+    for body in (CALL, b"", b"no JSON", b" " * LONGEST, b'{"text": "M\\u00fcller \\u2014 \\n"}'):
+        assert OPEN.may_wait("POST", path, body) is False
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", SELECT, b""),
+        ("OPTIONS", SELECT, b""),
+        ("POST", f"{SELECT}/feedback", CALL),
+        ("POST", f"{SELECT}/", CALL),
+        ("POST", f"/{SELECT}", CALL),
+        ("POST", "/cds-services/none", CALL),
+        ("POST", "/try/explain", CALL),
+        ("GET", "/health/ready", b""),
+        ("GET", "/reports", b""),
+        ("GET", "/metrics", b""),
+        ("POST", SELECT, None),
+        ("POST", SELECT, b" " * (LONGEST + 1)),
+        ("POST", SELECT, LENT),
+        ("POST", SELECT, LENT.replace(b"A", b"\\u0041")),
+        ("POST", SELECT, LENT.replace(b"z", b"\\u007A")),
+    ],
+)
+def test_whatever_else_may_wait(method: str, path: str, body: bytes | None) -> None:
+    """Other paths and methods, chunks, long bodies, and access that is lent, however its name is written."""
+    assert OPEN.may_wait(method, path, body) is True
+
+
+def test_where_callers_show_tokens_every_call_may_wait() -> None:
+    """Keys are fetched and used tokens remembered before a call is judged."""
+    secured = Settings(auth=Auth.REQUIRED, public_url=read_address("https://cds.example.org"))
+    assert Waiting.under(secured).may_wait("POST", SELECT, CALL) is True
+
+
+@pytest.mark.parametrize(
+    ("settings", "waits"),
+    [
+        (Settings(fhir_on_loopback=False), False),
+        (Settings(fhir_on_loopback=False, fhir_servers=("https://fhir.example.org/r4",)), True),
+        (Settings(), True),
+    ],
+)
+def test_access_that_is_lent_matters_where_some_server_may_be_asked(settings: Settings, waits: bool) -> None:
+    """Where no FHIR server is listed and none on this machine may be asked, nothing is fetched, and nothing waits."""
+    assert Waiting.under(settings).may_wait("POST", SELECT, LENT) is waits
