@@ -2,8 +2,8 @@
 
 Its own worker gives a thread to every connection: as many slow senders as there are threads, and nobody is served.
 Here the loop that accepts connections also gathers what they send, which takes no thread however slowly it comes.
-What only computes is answered in the loop, one request at a time and each connection in its turn, for to hand it to a
-thread and back costs as much as a quarter of a judgement. What may wait for something else is answered in a thread.
+What only computes is answered in the loop, one request at a time and each connection in its turn: handing it to a
+thread and back would cost as much as a quarter of a judgement. What may wait for something is answered in a thread.
 """
 
 from __future__ import annotations
