@@ -69,7 +69,7 @@ class Server(BaseApplication):  # type: ignore[misc]
         gc.collect()
         gc.freeze()
         # A call makes thousands of objects that die with it, a long chart a million, and eight that stand in a circle:
-        # looking for those at each 700 more would cost a chart of 20,000 entries a quarter of its time.
+        # looking for those at each 700 more would cost a chart of 20,000 entries a fifth of its time.
         gc.set_threshold(100_000, 10, 10)
         gc.enable()
         return self._application
