@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from functools import partial
+from importlib import import_module
 from importlib.metadata import version
 from typing import Any
 
@@ -59,6 +60,8 @@ def create_app(
 
         trust = trust_in(settings, keys, now)
         by_token = partial(caller, trust) if trust is not None else None
+    if trust is not None or settings.fhir_servers:
+        import_module("cds_service.connections")  # something is going to be fetched: workers share what does it
     fhir = FhirClient(charts, settings.fhir_deadline, settings.max_body, judge.site.prefetch_keys)
     metrics.service_runs(version("lumbar-imaging-cds"), guideline)
     app.extensions |= {"judge": judge, "store": store, "recorder": recorder, "trust": trust}
