@@ -96,6 +96,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _serve(options: argparse.Namespace, settings: Settings) -> int:
+    from knowledge.loading import load_low_back_pain
+
+    # The files of the knowledge leave holes in memory. What is loaded after them fills those; left to the workers,
+    # each would copy the pages to fill them.
+    load_low_back_pain()
+
     from cds_service.logs import log_as_json
     from cds_service.server import Server
     from cds_service.settings import Auth
