@@ -66,6 +66,8 @@ class Server(BaseApplication):  # type: ignore[misc]
 
     def load(self) -> Any:
         self._application.extensions["judge"].warm_up(date.today())
+        # Routes are compiled when they are first looked at, and what reads names of hosts is loaded then.
+        self._application.url_map.bind("localhost").test("/")
         # What is loaded stays: workers share its memory, and collections need not walk it. Nothing is collected first:
         # that takes long, and leaves holes in pages that each worker would copy to fill them.
         gc.freeze()
