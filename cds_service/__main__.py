@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import ipaddress
 import json
 import os
@@ -10,18 +11,23 @@ import sys
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from cds_service.problems import Problem
-from cds_service.settings import Auth, Settings, SettingsError
-from cds_service.site import SiteError
-from cds_service.store_commands import add_commands
-from knowledge.loading import load_low_back_pain
-from knowledge.sources import KnowledgeError
+from cds_service.store_arguments import add_commands
+
+if TYPE_CHECKING:
+    from cds_service.settings import Settings
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; 0 when it did its work, 1 when the request was refused, 2 when it could not begin."""
     options = _parser().parse_args(arguments)
+    if options.run is _serve:
+        gc.disable()  # what it loads is no garbage: to look among it for some, again and again, is a tenth of its start
+    from cds_service.settings import Settings, SettingsError
+    from cds_service.site import SiteError
+    from knowledge.sources import KnowledgeError
+
     try:
         settings = Settings.from_environment(os.environ)
         code = int(options.run(options, settings))
@@ -33,6 +39,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     except (SettingsError, KnowledgeError, SiteError) as error:
         return _refuse(str(error))
+    finally:
+        gc.enable()
 
 
 def _refuse(message: str) -> int:
@@ -88,8 +96,15 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _serve(options: argparse.Namespace, settings: Settings) -> int:
+    from knowledge.loading import load_low_back_pain
+
+    # The files of the knowledge leave holes in memory. What is loaded after them fills those; left to the workers,
+    # each would copy the pages to fill them.
+    load_low_back_pain()
+
     from cds_service.logs import log_as_json
     from cds_service.server import Server
+    from cds_service.settings import Auth
     from cds_service.store import StoreError
 
     on_loopback = _is_loopback(options.host)
@@ -163,7 +178,9 @@ def _evaluate(options: argparse.Namespace, settings: Settings) -> int:
     from cds_service.explain import explain, read_aloud
     from cds_service.json_out import to_json
     from cds_service.order_hooks import Judge, compose
+    from cds_service.problems import Problem
     from cds_service.uuids import new_uuid
+    from knowledge.loading import load_low_back_pain
 
     try:
         body = sys.stdin.buffer.read() if options.request == "-" else Path(options.request).read_bytes()

@@ -1,11 +1,11 @@
-"""GET /cds-services: which hooks are answered, and which parts of a chart are asked for."""
+"""GET /cds-services: which hooks are answered, which parts of a chart are asked for; GET /openapi.json: every route."""
 
 from __future__ import annotations
 
 from hashlib import sha256
 from typing import Any
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, current_app, request
 
 from cards.configuration import options
 from cds_service.json_out import to_json
@@ -72,5 +72,18 @@ def discovery_blueprint() -> Blueprint:
         response.set_etag(etag)
         response.make_conditional(request)
         return response
+
+    return blueprint
+
+
+def openapi_blueprint() -> Blueprint:
+    blueprint = Blueprint("openapi", __name__)
+
+    @blueprint.get("/openapi.json")
+    def openapi() -> Response:
+        from cds_service.openapi import document, public_paths
+
+        body = to_json(document(public_paths(rule.rule for rule in current_app.url_map.iter_rules())))
+        return Response(body, mimetype="application/json", headers={"Cache-Control": "max-age=3600"})
 
     return blueprint

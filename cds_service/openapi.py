@@ -1,4 +1,4 @@
-"""GET /openapi.json: every public route of the running service as an OpenAPI 3.1 document."""
+"""What GET /openapi.json tells: every public route of the running service as an OpenAPI 3.1 document."""
 
 from __future__ import annotations
 
@@ -10,12 +10,9 @@ from importlib.metadata import version
 from importlib.resources import files
 from typing import Any
 
-from flask import Blueprint, Response, current_app
-
 from cards.card import Indicator
 from cards.wire import APPRAISALS
 from cds_service.discovery import HOOKS
-from cds_service.json_out import to_json
 from cds_service.patients import patients
 from knowledge.findings import PrefetchKey, Presence
 
@@ -144,17 +141,6 @@ OPERATIONS: Mapping[str, Operation] = {
         "HookRequest",
     ),
 }
-
-
-def openapi_blueprint() -> Blueprint:
-    blueprint = Blueprint("openapi", __name__)
-
-    @blueprint.get("/openapi.json")
-    def openapi() -> Response:
-        body = to_json(document(public_paths(rule.rule for rule in current_app.url_map.iter_rules())))
-        return Response(body, mimetype=_JSON, headers={"Cache-Control": "max-age=3600"})
-
-    return blueprint
 
 
 def public_paths(rules: Iterable[str]) -> list[str]:

@@ -1,27 +1,32 @@
-"""The pages for people: try it, and read the guideline."""
+"""The pages for people: try it, read the guideline, read the report.
+
+What they are made with is loaded for whoever asks first: answering hooks needs none of it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date
+from datetime import date, datetime
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, Response, current_app, render_template, request
 
-from cards.wording import CATEGORY, KEY
-from cds_service.discovery import HOOKS
 from cds_service.envelope import parse_json, parse_request
-from cds_service.explanation import explained
-from cds_service.guideline_page import SHORT, GuidelinePage, guideline_page, hits_json
 from cds_service.json_out import to_json
+from cds_service.operators import admit, challenge
 from cds_service.order_hooks import Judge, refuse_other_media
-from cds_service.patients import patients
 from cds_service.problems import Problem, bad_request
-from cds_service.trying import first_request, studies
-from knowledge.code_search import CodeIndex, index_codes
+from cds_service.settings import Settings
+from cds_service.store import Store
 from knowledge.findings import ConceptId
+from knowledge.guideline import Topic
 from knowledge.loading import Knowledge
+
+if TYPE_CHECKING:
+    from cds_service.guideline_page import GuidelinePage
+    from cds_service.trying import Study
+    from knowledge.code_search import CodeIndex
 
 # Nothing from another host, no script or style in the page itself, no frame around it.
 _POLICY = "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'"
@@ -39,10 +44,14 @@ def guideline_blueprint(knowledge: Knowledge) -> Blueprint:
 
     @cache
     def index() -> CodeIndex:
+        from knowledge.code_search import index_codes
+
         return index_codes(knowledge)
 
     @cache
     def page() -> GuidelinePage:
+        from cds_service.guideline_page import guideline_page
+
         return guideline_page(knowledge, index())
 
     @blueprint.get("/guideline")
@@ -51,6 +60,8 @@ def guideline_blueprint(knowledge: Knowledge) -> Blueprint:
 
     @blueprint.get("/guideline/codes")
     def codes() -> Response:
+        from cds_service.guideline_page import hits_json
+
         words, concept = request.args.get("q", ""), request.args.get("concept", "")
         if len(words) > _LONGEST_QUERY:
             raise bad_request(f"q is longer than {_LONGEST_QUERY} characters.")
@@ -65,9 +76,19 @@ def guideline_blueprint(knowledge: Knowledge) -> Blueprint:
 def try_blueprint(judge: Judge, today: Callable[[], date], new_uuid: Callable[[], str]) -> Blueprint:
     """The try-it page with its synthetic patients, and the explanation of any request."""
     blueprint = Blueprint("try_it", __name__, template_folder="templates")
-    ordered = studies(judge.knowledge)
-    choices = to_json(_choices(judge.knowledge))
     blueprint.after_request(_guard)
+
+    @cache
+    def ordered() -> dict[str, Study]:
+        from cds_service.trying import studies
+
+        return studies(judge.knowledge)
+
+    @cache
+    def choices() -> bytes:
+        from cds_service.trying import choices_of
+
+        return to_json(choices_of(judge.knowledge))
 
     @blueprint.get("/")
     def try_it() -> str:
@@ -75,23 +96,43 @@ def try_blueprint(judge: Judge, today: Callable[[], date], new_uuid: Callable[[]
 
     @blueprint.get("/try/choices")
     def offered() -> Response:
-        return Response(choices, mimetype="application/json")
+        return Response(choices(), mimetype="application/json")
 
     @blueprint.get("/try/patients/<patient>")
     def patient_request(patient: str) -> Response:
+        from cds_service.patients import patients
+        from cds_service.trying import first_request
+
         found = patients().get(patient)
         if found is None:
             raise Problem(404, "There is no such patient; GET /try/choices lists them.")
-        return _json(first_request(found, ordered[found.study], today(), new_uuid()))
+        return _json(first_request(found, ordered()[found.study], today(), new_uuid()))
 
     @blueprint.post("/try/explain")
     def explain() -> Response:
+        from cds_service.explanation import explained
+
         refuse_other_media()
         body = request.get_data(cache=False)
         value = parse_json(body)
         hook = "order-sign" if isinstance(value, dict) and value.get("hook") == "order-sign" else "order-select"
         call = parse_request(body, hook)
         return _json(explained(judge.knowledge.topic, judge.judge(call, today())).json())
+
+    return blueprint
+
+
+def report_blueprint(store: Store, topic: Topic, settings: Settings, now: Callable[[], datetime]) -> Blueprint:
+    """GET /reports, for those whom the settings admit."""
+    blueprint = Blueprint("reports", __name__)
+    blueprint.before_request(lambda: admit(settings.reports, settings.reports_token))
+    blueprint.after_request(challenge)
+
+    @blueprint.get("/reports")
+    def reports() -> Response:
+        from cds_service.report_page import answer
+
+        return answer(store, topic, settings, now)
 
     return blueprint
 
@@ -113,42 +154,3 @@ def _limit() -> int:
     if not (text.isascii() and text.isdecimal() and len(text) < 6 and 1 <= int(text) <= _MOST_CODES):
         raise bad_request(f"limit is not a whole number from 1 to {_MOST_CODES}.")
     return int(text)
-
-
-def _choices(knowledge: Knowledge) -> dict[str, Any]:
-    """What the page offers and how it names things."""
-    topic = knowledge.topic
-    concepts = [concept for concept in topic.concepts.values() if not concept.internal]
-    return {
-        "patients": [
-            {name: getattr(each, name) for name in ("id", "title", "story", "teaches", "study", "expect")}
-            for each in patients().values()
-        ],
-        "studies": [
-            {"id": each.id, "name": each.name, "modality": each.modality, "code": each.concept}
-            for each in studies(knowledge).values()
-        ],
-        "procedures": [
-            {"id": each.id, "name": each.name, "short": each.short, "modality": each.modality}
-            for each in topic.procedures.values()
-        ],
-        "variants": [
-            {
-                "number": each.number,
-                "title": each.title,
-                "short": each.short,
-                "ratings": {procedure: rating.category.value for procedure, rating in each.ratings.items()},
-            }
-            for each in topic.variants.values()
-        ],
-        "categories": [
-            {"id": category.value, "words": words, "short": SHORT[category.value]}
-            for category, words in CATEGORY.items()
-        ],
-        "concepts": [
-            {"id": each.id, "label": each.label, "short": each.short, "note": each.id in topic.notes}
-            for each in (*concepts, *topic.notes.values())
-        ],
-        "keys": {key.value: words for key, words in KEY.items()},
-        "services": {hook: service for service, hook in HOOKS.items()},
-    }

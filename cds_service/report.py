@@ -6,21 +6,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
-from enum import StrEnum
 
+from cds_service.report_choices import By
 from cds_service.report_facts import NONE, Fact, Facts, Scope
 from cds_service.suppression import Cell, suppress
 from knowledge.guideline import AppropriatenessCategory
 
 Traits = Mapping[str, str]
-
-
-class By(StrEnum):
-    """The length of a period in what is told over time."""
-
-    DAY = "day"
-    WEEK = "week"
-    MONTH = "month"
 
 
 @dataclass(frozen=True, slots=True)

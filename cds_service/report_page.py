@@ -1,4 +1,4 @@
-"""The report for people: one HTML page that stands alone, as a file or at GET /reports."""
+"""The report for people: one HTML page that stands alone, as a file or as GET /reports answers it."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache
 
-from flask import Blueprint, Response, request
+from flask import Response, request
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from cards.override_reasons import OVERRIDE_REASONS
 from cds_service import metrics
-from cds_service.operators import admit, challenge
 from cds_service.problems import Problem, bad_request
-from cds_service.report import By, Report, build_report
+from cds_service.report import Report, build_report
+from cds_service.report_choices import By, Format
 from cds_service.report_facts import NONE, Scope, gather
 from cds_service.report_formats import count_text, heading, printable, share_text, to_csv, to_json, to_text
 from cds_service.settings import Settings
@@ -83,38 +83,31 @@ def to_html(report: Report, topic: Topic, *, form: bool = False) -> str:
 
 
 WRITERS: dict[str, tuple[str, Callable[[Report, Topic], str]]] = {
-    "html": ("text/html", to_html),
-    "json": ("application/json", lambda report, topic: to_json(report)),
-    "csv": ("text/csv", lambda report, topic: to_csv(report)),
-    "text": ("text/plain", lambda report, topic: to_text(report)),
+    Format.HTML: ("text/html", to_html),
+    Format.JSON: ("application/json", lambda report, topic: to_json(report)),
+    Format.CSV: ("text/csv", lambda report, topic: to_csv(report)),
+    Format.TEXT: ("text/plain", lambda report, topic: to_text(report)),
 }
 """The formats of a report: media type and writer."""
 
 
-def report_blueprint(store: Store, topic: Topic, settings: Settings, now: Callable[[], datetime]) -> Blueprint:
-    blueprint = Blueprint("reports", __name__)
-    blueprint.before_request(lambda: admit(settings.reports, settings.reports_token))
-    blueprint.after_request(challenge)
-
-    @blueprint.get("/reports")
-    def reports() -> Response:
-        kind = request.args.get("format", "html")
-        if kind not in WRITERS:
-            raise bad_request(f"format is one of {', '.join(WRITERS)}.")
-        below = max(settings.suppress_below, _number("suppress-below"))
-        scope = Scope(_day("since"), _day("until"), request.args.get("client") or None)
-        by = _period()
-        try:
-            report = build_report(gather(store, scope), scope, by, below, now())
-        except StoreError as error:
-            metrics.store_failed("report")
-            log.error("the report could not be made: %s", error)
-            raise Problem(503, "The store cannot be read now.") from None
-        media, write = WRITERS[kind]
-        body = to_html(report, topic, form=True) if kind == "html" else write(report, topic)
-        return Response(body, content_type=f"{media}; charset=utf-8", headers={"Content-Security-Policy": _POLICY})
-
-    return blueprint
+def answer(store: Store, topic: Topic, settings: Settings, now: Callable[[], datetime]) -> Response:
+    """The report that the request asks for; raises Problem."""
+    kind = request.args.get("format", "html")
+    if kind not in WRITERS:
+        raise bad_request(f"format is one of {', '.join(WRITERS)}.")
+    below = max(settings.suppress_below, _number("suppress-below"))
+    scope = Scope(_day("since"), _day("until"), request.args.get("client") or None)
+    by = _period()
+    try:
+        report = build_report(gather(store, scope), scope, by, below, now())
+    except StoreError as error:
+        metrics.store_failed("report")
+        log.error("the report could not be made: %s", error)
+        raise Problem(503, "The store cannot be read now.") from None
+    media, write = WRITERS[kind]
+    body = to_html(report, topic, form=True) if kind == Format.HTML else write(report, topic)
+    return Response(body, content_type=f"{media}; charset=utf-8", headers={"Content-Security-Policy": _POLICY})
 
 
 def _day(name: str) -> date | None:

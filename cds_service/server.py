@@ -8,7 +8,8 @@ from typing import Any
 
 from gunicorn.app.base import BaseApplication
 
-from cds_service import create_app, metrics
+from cds_service import metrics
+from cds_service.application import create_app
 from cds_service.figures import Folder
 from cds_service.logs import Logger
 from cds_service.settings import Settings
@@ -65,8 +66,10 @@ class Server(BaseApplication):  # type: ignore[misc]
 
     def load(self) -> Any:
         self._application.extensions["judge"].warm_up(date.today())
-        # What is loaded stays: workers share its memory, and collections need not walk it.
-        gc.collect()
+        # Routes are compiled when they are first looked at, and what reads names of hosts is loaded then.
+        self._application.url_map.bind("localhost").test("/")
+        # What is loaded stays: workers share its memory, and collections need not walk it. Nothing is collected first:
+        # that takes long, and leaves holes in pages that each worker would copy to fill them.
         gc.freeze()
         # A call makes thousands of objects that die with it, a long chart a million, and eight that stand in a circle:
         # looking for those at each 700 more would cost a chart of 20,000 entries a fifth of its time.

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 
-from cds_service.report import By, build_report
+from cds_service.report import build_report
 from cds_service.report_facts import Scope, gather
 from cds_service.report_page import WRITERS
 from cds_service.settings import Settings
@@ -21,49 +20,6 @@ Now = Callable[[], datetime]
 
 def _utc_now() -> datetime:
     return datetime.now(UTC)
-
-
-def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    report = commands.add_parser("report", help="tell what was judged and shown, and what became of it")
-    report.add_argument("--since", type=date.fromisoformat, metavar="DAY", help="first day, YYYY-MM-DD in UTC")
-    report.add_argument("--until", type=date.fromisoformat, metavar="DAY", help="last day, which counts")
-    report.add_argument("--client", help="only this client, by its name")
-    report.add_argument("--by", type=By, choices=tuple(By), help="length of the periods (default by the time covered)")
-    report.add_argument("--format", choices=tuple(WRITERS), default="text", help="default %(default)s")
-    report.add_argument(
-        "--suppress-below", type=_whole, metavar="N", help="withhold counts below N (default CDS_SUPPRESS_BELOW)"
-    )
-    report.add_argument("--output", type=Path, metavar="FILE", help="default standard output")
-    report.set_defaults(run=_report)
-    store = commands.add_parser("store", help="look after the store").add_subparsers(required=True, metavar="ACTION")
-    store.add_parser("check", help="say whether it can be used, and what it holds").set_defaults(run=_check)
-    store.add_parser("migrate", help="bring its tables to the form of this version").set_defaults(run=_migrate)
-    purging = store.add_parser("purge", help="delete what is old")
-    purging.add_argument("--older-than", type=_days, required=True, metavar="DAYS")
-    purging.set_defaults(run=_purge)
-    erasing = store.add_parser("erase", help="delete one card with its feedback, or comments")
-    erasing.add_argument("--card", metavar="UUID", help="the card's uuid")
-    erasing.add_argument(
-        "--comments", action="store_true", help="only the comments: of that card, else of all feedback"
-    )
-    erasing.set_defaults(run=_erase)
-    copying = store.add_parser("backup", help="copy a SQLite store while it is in use")
-    copying.add_argument("file", type=Path, metavar="FILE")
-    copying.set_defaults(run=_backup)
-
-
-def _whole(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        raise ValueError(text)
-    return number
-
-
-def _days(text: str) -> timedelta:
-    number = int(text)
-    if not 1 <= number <= 36_500:
-        raise ValueError(text)
-    return timedelta(days=number)
 
 
 def _with_store(work: Callable[[Store], int], settings: Settings, *, create: bool = False) -> int:
@@ -150,3 +106,13 @@ def _backup(options: argparse.Namespace, settings: Settings) -> int:
         return 0
 
     return _with_store(work, settings)
+
+
+COMMANDS: Mapping[str, Callable[[argparse.Namespace, Settings], int]] = {
+    "report": _report,
+    "check": _check,
+    "migrate": _migrate,
+    "purge": _purge,
+    "erase": _erase,
+    "backup": _backup,
+}

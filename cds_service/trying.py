@@ -1,4 +1,4 @@
-"""What the try-it page starts from: the studies that can be ordered, and a patient's first hook request."""
+"""What the try-it page starts from: what can be chosen, and a patient's first hook request."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from cds_service.discovery import PREFETCH
+from cards.wording import CATEGORY, KEY
+from cds_service.discovery import HOOKS, PREFETCH
 from cds_service.fhir_search import fetch
-from cds_service.patients import SyntheticPatient, draft_order, resources
+from cds_service.guideline_page import SHORT
+from cds_service.patients import SyntheticPatient, draft_order, patients, resources
 from knowledge.findings import Coding, ProcedureId
 from knowledge.guideline import CodedText, Procedure
 from knowledge.loading import Knowledge
@@ -80,4 +82,43 @@ def first_request(patient: SyntheticPatient, study: Study, today: date, hook_ins
             for key, query in PREFETCH.items()
             if key not in patient.not_delivered
         },
+    }
+
+
+def choices_of(knowledge: Knowledge) -> Json:
+    """What the page offers and how it names things."""
+    topic = knowledge.topic
+    concepts = [concept for concept in topic.concepts.values() if not concept.internal]
+    return {
+        "patients": [
+            {name: getattr(each, name) for name in ("id", "title", "story", "teaches", "study", "expect")}
+            for each in patients().values()
+        ],
+        "studies": [
+            {"id": each.id, "name": each.name, "modality": each.modality, "code": each.concept}
+            for each in studies(knowledge).values()
+        ],
+        "procedures": [
+            {"id": each.id, "name": each.name, "short": each.short, "modality": each.modality}
+            for each in topic.procedures.values()
+        ],
+        "variants": [
+            {
+                "number": each.number,
+                "title": each.title,
+                "short": each.short,
+                "ratings": {procedure: rating.category.value for procedure, rating in each.ratings.items()},
+            }
+            for each in topic.variants.values()
+        ],
+        "categories": [
+            {"id": category.value, "words": words, "short": SHORT[category.value]}
+            for category, words in CATEGORY.items()
+        ],
+        "concepts": [
+            {"id": each.id, "label": each.label, "short": each.short, "note": each.id in topic.notes}
+            for each in (*concepts, *topic.notes.values())
+        ],
+        "keys": {key.value: words for key, words in KEY.items()},
+        "services": {hook: service for service, hook in HOOKS.items()},
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -30,7 +30,7 @@ from knowledge.order_text import OrderText, spelling
 from knowledge.orders import Combination, OrderCode, OrderCodes
 from knowledge.soundness import unsound
 from knowledge.sources import ROOT, SUPPORTING, Fault, Json, KnowledgeError, Sources, read_sources
-from knowledge.vocabulary import Form, Ingredient, Strength, ValueSet, Vocabulary, read_coding
+from knowledge.vocabulary import Form, Ingredient, Strength, ValueSet, Vocabulary, read_coding, read_once
 
 LOW_BACK_PAIN = ROOT / "low_back_pain"
 
@@ -81,8 +81,12 @@ def build(sources: Sources) -> Knowledge:
 def _coding(file: Path, path: str, data: Json) -> Coding:
     coding = read_coding(data.get("system"), data.get("code"))
     if coding is None:
-        raise KnowledgeError(file, path, f"not a code of a known system: {data}")
+        raise _unknown(file, path, data)
     return coding
+
+
+def _unknown(file: Path, path: str, data: Json) -> KnowledgeError:
+    return KnowledgeError(file, path, f"not a code of a known system: {data}")
 
 
 def _value_sets(sources: Sources) -> dict[ValueSetId, ValueSet]:
@@ -103,30 +107,32 @@ def _value_sets(sources: Sources) -> dict[ValueSetId, ValueSet]:
             for part, kind in (("include", strength), ("exclude", None)):
                 for number, block in enumerate(compose.get(part, [])):
                     where = f"$.compose.{part}[{number}]"
-                    for code, display, below in _codes(file, where, block):
-                        if below:
-                            branches[code.code] = kind
-                        else:
-                            members[code] = kind
-                            if display:
-                                displays[code] = display
+                    for coding, display in _concepts(file, where, block):
+                        members[coding] = kind
+                        if display:
+                            displays[coding] = display
+                    branches |= dict.fromkeys(_branches(file, where, block), kind)
         found[ValueSetId(name)] = ValueSet(ValueSetId(name), title, members, branches, displays)
     return found
 
 
-def _codes(file: Path, where: str, block: Json) -> list[tuple[Coding, str, bool]]:
-    """The codes of one compose block: code, display, and whether it stands for all below it."""
-    system = block.get("system")
-    found = [
-        (_coding(file, f"{where}.concept[{number}]", {"system": system, **concept}), concept.get("display", ""), False)
-        for number, concept in enumerate(block.get("concept", []))
-    ]
-    for number, rule in enumerate(block.get("filter", [])):
+def _concepts(file: Path, where: str, block: Json) -> Iterator[tuple[Coding, str]]:
+    """The codes that a compose block lists, and their displays."""
+    system = block["system"]
+    for number, concept in enumerate(block.get("concept", ())):
+        coding = read_once(system, concept["code"])
+        if coding is None:
+            raise _unknown(file, f"{where}.concept[{number}]", {"system": system, **concept})
+        yield coding, concept.get("display", "")
+
+
+def _branches(file: Path, where: str, block: Json) -> Iterator[str]:
+    """The codes that stand in a compose block for all below them."""
+    for number, rule in enumerate(block.get("filter", ())):
         path = f"{where}.filter[{number}]"
         if (rule.get("property"), rule.get("op")) != ("concept", "is-a"):
             raise KnowledgeError(file, path, "only filters of concept by is-a are read")
-        found.append((_coding(file, path, {"system": system, "code": rule.get("value")}), "", True))
-    return found
+        yield _coding(file, path, {"system": block["system"], "code": rule.get("value")}).code
 
 
 def _ingredients(file: Path, data: Json) -> dict[Coding, Ingredient]:

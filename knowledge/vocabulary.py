@@ -72,11 +72,11 @@ def read_coding(system: object, code: object) -> Coding | None:
     """
     if not isinstance(system, str) or not isinstance(code, str):
         return None
-    return _read_coding(system, code)
+    return _read_again(system, code)
 
 
-@lru_cache(maxsize=1 << 16)
-def _read_coding(system: str, code: str) -> Coding | None:
+def read_once(system: str, code: str) -> Coding | None:
+    """`read_coding`, which charts ask again and again, without remembering: for data that are read once."""
     canonical = _CANONICAL.get(system.strip().rstrip("/"))
     if canonical is None:
         return None
@@ -86,6 +86,9 @@ def _read_coding(system: str, code: str) -> Coding | None:
     elif canonical is HCPCS and _SHAPE[CPT].fullmatch(code):
         canonical = CPT
     return Coding(canonical, code) if _SHAPE[canonical].fullmatch(code) else None
+
+
+_read_again = lru_cache(maxsize=1 << 16)(read_once)
 
 
 def written_code(coding: Coding) -> str:
@@ -149,6 +152,7 @@ class ValueSet:
 
 
 Matches = Mapping[ValueSetId, Strength]
+Held = Mapping[ValueSetId, Strength | None]
 _NOTHING: Matches = {}
 
 
@@ -160,16 +164,20 @@ class Vocabulary:
     ingredients: Mapping[Coding, Ingredient]
     asked_for: frozenset[ValueSetId]
     """The value sets that some concept or note reads."""
-    _members: dict[Coding, dict[ValueSetId, Strength | None]] = field(default_factory=dict)
-    _branches: dict[str, dict[ValueSetId, Strength | None]] = field(default_factory=dict)
+    _members: dict[Coding, Held] = field(default_factory=dict)
+    _branches: dict[str, Held] = field(default_factory=dict)
     _remembered: dict[Coding, Matches] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        # Most codes are in one value set: all that are in it with one strength share what is said of them.
         for value_set in self.value_sets.values():
+            alone: dict[Strength | None, Held] = {each: {value_set.id: each} for each in (*Strength, None)}
             for coding, strength in value_set.members.items():
-                self._members.setdefault(coding, {})[value_set.id] = strength
+                held = self._members.get(coding)
+                self._members[coding] = alone[strength] if held is None else {**held, **alone[strength]}
             for code, strength in value_set.branches.items():
-                self._branches.setdefault(code, {})[value_set.id] = strength
+                held = self._branches.get(code)
+                self._branches[code] = alone[strength] if held is None else {**held, **alone[strength]}
 
     def matches(self, coding: Coding) -> Matches:
         """The value sets that hold the code, each with its strength; excluded codes are in none.

@@ -11,7 +11,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from cds_service import close, create_app
+from cds_service.application import close, create_app
 from cds_service.settings import Settings
 from knowledge.loading import Knowledge, load_low_back_pain
 from tests.cases_as_fhir import AS_OF

@@ -17,7 +17,7 @@ from typing import Any
 
 from cards.build import Draft, build_card
 from cards.profiles import SHAPES, Profile
-from cds_service import close, create_app
+from cds_service.application import close, create_app
 from cds_service.chart import ChartReader, read_chart
 from cds_service.draft_orders import read_orders, session_referrals
 from cds_service.envelope import parse_json, parse_request

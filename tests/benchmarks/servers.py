@@ -60,7 +60,12 @@ class Server:
 def running(command: list[str], first: Request, folder: Path, **environment: str) -> Iterator[Server]:
     """A server while it runs, once it answered ``first``; ``PORT`` in the command is where it shall listen."""
     port = free_port()
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("CDS_")}
+    # Its modules are compiled once, as they are where it was installed, and not anew at each start.
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("CDS_") and name != "PYTHONDONTWRITEBYTECODE"
+    }
     began = time.perf_counter()
     process = subprocess.Popen(
         [sys.executable, *(each.replace("PORT", str(port)) for each in command)],

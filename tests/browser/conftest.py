@@ -16,7 +16,7 @@ from flask import Flask
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from cds_service import create_app
+from cds_service.application import create_app
 from cds_service.settings import Settings
 
 ARTIFACTS = Path(__file__).parent / "artifacts"

@@ -6,7 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from cds_service import create_app
+from cds_service.application import create_app
 from cds_service.settings import Settings
 from tests.browser.conftest import chromium, launched, served
 

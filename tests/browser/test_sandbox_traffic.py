@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page
 
 from cards.profiles import Profile
-from cds_service import create_app
+from cds_service.application import create_app
 from cds_service.demo_fhir import create_demo_fhir
 from cds_service.discovery import PREFETCH
 from cds_service.settings import Settings

@@ -13,7 +13,7 @@ import httpx
 import pytest
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from cds_service import create_app
+from cds_service.application import create_app
 from cds_service.settings import Settings
 from conformance.kit import Options, Report, Trust, run
 from conformance.tokens import Key, es384_key, rs384_key

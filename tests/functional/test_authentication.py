@@ -25,9 +25,9 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from cards.profiles import Profile
-from cds_service import close, create_app
 from cds_service.__main__ import main
 from cds_service.addresses import read_address
+from cds_service.application import close, create_app
 from cds_service.authentication import clients_of, fetch_key_set
 from cds_service.clients import Client
 from cds_service.clients_file import FIELDS

@@ -17,7 +17,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from cds_service import create_app
+from cds_service.application import create_app
 from cds_service.openapi import OPERATIONS, public_paths
 from cds_service.settings import Settings
 

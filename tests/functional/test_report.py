@@ -24,7 +24,8 @@ from jsonschema import Draft202012Validator
 from cards.override_reasons import OVERRIDE_REASONS
 from cds_service.__main__ import main
 from cds_service.operators import Access
-from cds_service.report import By, build_report, period
+from cds_service.report import build_report, period
+from cds_service.report_choices import By
 from cds_service.report_facts import Facts, Scope, gather
 from cds_service.report_page import WRITERS
 from cds_service.settings import Settings, SettingsError

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from cds_service import create_app
+from cds_service.application import create_app
 from cds_service.settings import Settings
 from knowledge.loading import Knowledge
 from tests.cases_as_fhir import SHAPES, request_for, rulings, today_of

@@ -1,0 +1,95 @@
+"""The application: every part is made here, and wired to the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from functools import partial
+from importlib import import_module
+from importlib.metadata import version
+from typing import Any
+
+from flask import Flask
+
+from cds_service import metrics
+from cds_service.callers import register_callers
+from cds_service.discovery import discovery_blueprint, openapi_blueprint
+from cds_service.errors import register_errors
+from cds_service.feedback import feedback_blueprint
+from cds_service.fetching import Fetcher
+from cds_service.fhir_client import FhirClient
+from cds_service.health import health_blueprint, metrics_blueprint
+from cds_service.memory import Memory
+from cds_service.order_hooks import Judge, order_hooks_blueprint
+from cds_service.pages import guideline_blueprint, report_blueprint, try_blueprint
+from cds_service.recorder import Recorder
+from cds_service.request_log import register_request_log
+from cds_service.settings import Auth, Settings
+from cds_service.store import Store
+from cds_service.upkeep import purge_after
+from cds_service.uuids import new_uuid
+from cds_service.wsgi import PlainPaths, register_cors, register_security_headers
+from knowledge.loading import load_low_back_pain
+
+
+class _App(Flask):
+    """Flask without its question, eight times a request, whether a function is a coroutine: none of ours is."""
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        return func
+
+
+def create_app(
+    settings: Settings,
+    today: Callable[[], date] = date.today,
+    new_uuid: Callable[[], str] = new_uuid,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> Flask:
+    """The WSGI application: wiring only. Raises KnowledgeError, SettingsError or StoreError where it could not work."""
+    app = _App("cds_service", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_body
+    judge = Judge(load_low_back_pain(), settings)
+    guideline = judge.knowledge.topic.reference
+    store = Store(settings.database_url, now)
+    recorder = Recorder(store, housekeeping=purge_after(store, settings.retention_days, now))
+    memory = Memory(recorder, guideline, now, new_uuid)
+    keys, charts = Fetcher(), Fetcher()
+    trust, by_token = None, None
+    if settings.auth is Auth.REQUIRED or settings.clients_file is not None:
+        from cds_service.authentication import caller, trust_in
+
+        trust = trust_in(settings, keys, now)
+        by_token = partial(caller, trust) if trust is not None else None
+    if trust is not None or settings.fhir_servers:
+        import_module("cds_service.connections")  # something is going to be fetched: workers share what does it
+    fhir = FhirClient(charts, settings.fhir_deadline, settings.max_body, judge.site.prefetch_keys)
+    metrics.service_runs(version("lumbar-imaging-cds"), guideline)
+    app.extensions |= {"judge": judge, "store": store, "recorder": recorder, "trust": trust}
+    app.extensions["fetchers"] = (keys, charts)
+    register_request_log(app, new_uuid)
+    register_errors(app)
+    register_security_headers(app)
+    register_cors(app, trust.origins if trust is not None else frozenset("*"))
+    register_callers(app, settings, by_token)
+    app.register_blueprint(discovery_blueprint())
+    app.register_blueprint(order_hooks_blueprint(judge, fhir, today, new_uuid, memory.remember))
+    app.register_blueprint(feedback_blueprint(store, keep_comments=settings.keep_comments))
+    app.register_blueprint(health_blueprint(store, guideline))
+    app.register_blueprint(metrics_blueprint(settings.metrics, settings.metrics_token))
+    app.register_blueprint(report_blueprint(store, judge.knowledge.topic, settings, now))
+    app.register_blueprint(openapi_blueprint())
+    app.register_blueprint(guideline_blueprint(judge.knowledge))
+    if settings.shows_pages:
+        app.register_blueprint(try_blueprint(judge, today, new_uuid))
+    app.wsgi_app = PlainPaths(app.wsgi_app)  # type: ignore[method-assign]
+    return app
+
+
+def close(app: Flask) -> None:
+    """Write what waits to be written, and close every connection."""
+    app.extensions["recorder"].close()
+    app.extensions["store"].close()
+    for fetcher in app.extensions["fetchers"]:
+        fetcher.close()
+    if app.extensions["trust"] is not None:
+        app.extensions["trust"].memory.close()
