@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
-from fhir.resources.R4B.codeableconcept import CodeableConcept
 from fhir.resources.R4B.condition import Condition
 from fhir.resources.R4B.diagnosticreport import DiagnosticReport
 from fhir.resources.R4B.medicationrequest import MedicationRequest
@@ -16,9 +15,7 @@ from fhir.resources.R4B.medicationstatement import MedicationStatement
 from fhir.resources.R4B.observation import Observation
 from fhir.resources.R4B.patient import Patient
 from fhir.resources.R4B.procedure import Procedure
-from fhir.resources.R4B.reference import Reference
 from fhir.resources.R4B.servicerequest import ServiceRequest
-from pydantic import BaseModel
 
 from cds_service.codings import codings_of
 from cds_service.fhir_elements import (
@@ -27,6 +24,7 @@ from cds_service.fhir_elements import (
     DATE,
     LONGEST_COURSE,
     PLAIN,
+    Elements,
     Unreadable,
     at_age,
     course_of,
@@ -34,7 +32,6 @@ from cds_service.fhir_elements import (
     items,
     length_of,
     local_day,
-    parse,
     reference_of,
     span,
     start_of,
@@ -77,7 +74,7 @@ from knowledge.vocabulary import read_coding
 Json = dict[str, Any]
 
 # The elements that are read of each resource through its model. A leaf says how it is handed over. Codes and statuses
-# in codings are read by `read_coding` and `status_code`, which ask for more than the models do.
+# are read by `read_coding`, `status_of` and `status_code`, which ask for more than the models do.
 _CODING = {"system": CODE, "code": CODE}
 _CODEABLE = {"coding": [_CODING]}
 _PERIOD = {"start": DATE, "end": DATE}
@@ -85,9 +82,10 @@ _QUANTITY = {"value": PLAIN, "comparator": CODE, "unit": PLAIN, "code": CODE}
 _RANGE = {"low": _QUANTITY, "high": _QUANTITY}
 _BOUNDS = {"boundsDuration": _QUANTITY, "boundsRange": _RANGE, "boundsPeriod": _PERIOD}
 _DOSAGE = {"route": _CODEABLE, "timing": {"repeat": _BOUNDS}}
-_READ: Mapping[type[BaseModel], Mapping[str, Any]] = {
-    Patient: {"birthDate": DATE},
-    Condition: {
+_PATIENT = Elements.of(Patient, {"birthDate": DATE})
+_CONDITION = Elements.of(
+    Condition,
+    {
         "onsetDateTime": DATE,
         "onsetPeriod": _PERIOD,
         "onsetAge": _QUANTITY,
@@ -97,48 +95,32 @@ _READ: Mapping[type[BaseModel], Mapping[str, Any]] = {
         "abatementString": PLAIN,
         "recordedDate": DATE,
     },
-    Procedure: {"status": CODE, "performedDateTime": DATE, "performedPeriod": _PERIOD},
-    MedicationRequest: {
-        "status": CODE,
+)
+_PROCEDURE = Elements.of(Procedure, {"performedDateTime": DATE, "performedPeriod": _PERIOD})
+_MEDICATION_REQUEST = Elements.of(
+    MedicationRequest,
+    {
         "authoredOn": DATE,
         "dosageInstruction": [_DOSAGE],
         "dispenseRequest": {"expectedSupplyDuration": _QUANTITY},
     },
-    MedicationStatement: {
-        "status": CODE,
-        "effectiveDateTime": DATE,
-        "effectivePeriod": _PERIOD,
-        "dateAsserted": DATE,
-        "dosage": [_DOSAGE],
-    },
-    Observation: {
-        "status": CODE,
+)
+_MEDICATION_STATEMENT = Elements.of(
+    MedicationStatement,
+    {"effectiveDateTime": DATE, "effectivePeriod": _PERIOD, "dateAsserted": DATE, "dosage": [_DOSAGE]},
+)
+_OBSERVATION = Elements.of(
+    Observation,
+    {
         "effectiveDateTime": DATE,
         "effectivePeriod": _PERIOD,
         "effectiveInstant": DATE,
         "valueQuantity": _QUANTITY,
         "valueBoolean": PLAIN,
     },
-    ServiceRequest: {
-        "status": CODE,
-        "authoredOn": DATE,
-    },
-    DiagnosticReport: {"status": CODE, "effectiveDateTime": DATE, "effectivePeriod": _PERIOD},
-}
-# Required by the models and read by us before them.
-_SUBJECT = {"subject": Reference(reference="Patient/read-before")}
-_CODE = {"code": CodeableConcept(text="read before")}
-_DRUG = {"medicationCodeableConcept": CodeableConcept(text="read before")}
-_GIVEN: Mapping[type[BaseModel], Json] = {
-    Patient: {},
-    Condition: _SUBJECT,
-    Procedure: _SUBJECT,
-    MedicationRequest: {**_SUBJECT, **_DRUG, "intent": "order"},
-    MedicationStatement: {**_SUBJECT, **_DRUG},
-    Observation: _CODE,
-    ServiceRequest: {**_SUBJECT, "intent": "order"},
-    DiagnosticReport: _CODE,
-}
+)
+_ORDER = Elements.of(ServiceRequest, {"authoredOn": DATE})
+_REPORT = Elements.of(DiagnosticReport, {"effectiveDateTime": DATE, "effectivePeriod": _PERIOD})
 
 _NO_MEDICATION = {"draft", "cancelled", "entered-in-error", "not-taken", "intended"}
 _NO_INTENT = {"proposal", "plan", "option"}
@@ -395,7 +377,7 @@ class ChartReader:
         for resource in part.resources if part else []:
             if resource.get("resourceType") == "Patient" and self._is_the_patient(resource):
                 try:
-                    patient, _ = _parse(Patient, resource)
+                    patient, _ = _PATIENT.parse(resource)
                 except Unreadable:
                     continue
                 if patient.birthDate is not None:
@@ -441,7 +423,7 @@ class ChartReader:
         clinical = status_code(resource, "clinicalStatus")
         if clinical == "" or (verification is not None and verification not in _CERTAINTY):
             raise Unreadable("its status cannot be read")
-        condition, refused = _parse(Condition, with_modern_names(resource))
+        condition, refused = _CONDITION.parse(with_modern_names(resource))
         began, age = condition.onsetDateTime or condition.onsetPeriod, condition.onsetAge
         onset = span(condition.onsetDateTime) or start_of(condition.onsetPeriod) or at_age(age, self.birth_date)
         over = (
@@ -477,7 +459,7 @@ class ChartReader:
         codings = self._coded_or_imaging(resource)
         if codings is None:
             return None
-        procedure, _ = _parse(Procedure, resource, needed=("status",))
+        procedure, _ = _PROCEDURE.parse(resource)
         return Entry(
             reference=reference,
             kind=Kind.PROCEDURE,
@@ -494,7 +476,7 @@ class ChartReader:
         codings = self._coded(resource, self._drug(resource))
         if codings is None:
             return None
-        request, dropped = _parse(MedicationRequest, resource, needed=("status",))
+        request, dropped = _MEDICATION_REQUEST.parse(resource)
         start = span(request.authoredOn)
         supply = request.dispenseRequest
         stated = course_of(request.dosageInstruction, dropped)
@@ -518,7 +500,7 @@ class ChartReader:
         codings = self._coded(resource, self._drug(resource))
         if codings is None:
             return None
-        statement, dropped = _parse(MedicationStatement, resource, needed=("status",))
+        statement, dropped = _MEDICATION_STATEMENT.parse(resource)
         period = statement.effectivePeriod
         start = span(statement.effectiveDateTime) or start_of(period)
         stated = course_of(statement.dosage, dropped)
@@ -536,7 +518,7 @@ class ChartReader:
         absent = resource.get("dataAbsentReason")
         if codings is None or (isinstance(absent, dict) and absent.get("coding")):
             return None
-        observed, dropped = _parse(Observation, resource, needed=("status",))
+        observed, dropped = _OBSERVATION.parse(resource)
         quantity = observed.valueQuantity
         coded = self.codings(resource.get("valueCodeableConcept"))
         measured = (quantity is not None and quantity.value is not None) or coded or observed.valueBoolean is not None
@@ -572,7 +554,7 @@ class ChartReader:
         codings = self._coded(resource, resource.get("code"))
         if codings is None:
             return None
-        request, _ = _parse(ServiceRequest, resource, needed=("status",))
+        request, _ = _ORDER.parse(resource)
         return Entry(reference, Kind.REFERRAL, codings, text_of(resource.get("code")), start=span(request.authoredOn))
 
     def report(self, resource: Json, reference: str) -> Entry | None:
@@ -581,7 +563,7 @@ class ChartReader:
         codings = self._coded_or_imaging(resource)
         if codings is None or self.orders.resolve(codings) is None:
             return None
-        report, _ = _parse(DiagnosticReport, resource, needed=("status",))
+        report, _ = _REPORT.parse(resource)
         return Entry(
             reference,
             Kind.IMAGING,
@@ -669,12 +651,7 @@ _MAY_BE_IMAGING = ("Procedure", "DiagnosticReport")
 _MOST_NAMES = 4
 
 
-def _parse(model: Any, resource: Json, needed: tuple[str, ...] = ()) -> tuple[Any, frozenset[str]]:
-    """A resource through its model, by the elements that are read of it."""
-    return parse(model, _READ[model], resource, needed, _GIVEN[model])
-
-
 def read_order(resource: Json) -> DateSpan | None:
-    """When an order was authored; raises Unreadable where its status is malformed."""
-    order, _ = _parse(ServiceRequest, resource, needed=("status",))
+    """When an order was authored, where it says so in a date that can be read; raises Unreadable."""
+    order, _ = _ORDER.parse(resource)
     return span(order.authoredOn)

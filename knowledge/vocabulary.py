@@ -100,6 +100,24 @@ def is_known_system(system: str) -> bool:
     return system.strip().rstrip("/") in _CANONICAL
 
 
+def may_be_any(system: object, code: object) -> bool:
+    """Whether a coding that `read_coding` does not read could be any code: of a known system, and none of its shape.
+
+    A pseudo-code in letters before digits (IMO0002 under ICD-10-CM) is known to stand for nothing.
+    """
+    # Without a system it is a local code, which is passed over beside others and a gap alone.
+    if code is None or system is None:
+        return False
+    if not isinstance(system, str):
+        return True
+    if not is_known_system(system):
+        return False
+    return not isinstance(code, str) or not _PSEUDO.fullmatch(code.strip())
+
+
+_PSEUDO = re.compile(r"[A-Za-z]{2,}\d+")
+
+
 def is_sequela(coding: Coding) -> bool:
     """An ICD-10-CM code whose seventh character says sequela: the injury itself is over."""
     return coding.system == ICD_10_CM and len(coding.code) == _SEQUELA_LENGTH and coding.code.endswith("S")
