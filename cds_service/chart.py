@@ -201,6 +201,8 @@ class ChartReader:
         self.patient_id = patient_id
         self.vocabulary = knowledge.vocabulary
         self.orders = knowledge.orders
+        self._spellings = knowledge.spellings
+        self._drug_spellings = knowledge.drug_spellings
         self.keep_all = False
         self.own_reference = f"Patient/{patient_id}"
         self._names: list[object] = [self.own_reference]
@@ -290,19 +292,21 @@ class ChartReader:
         element = CODE_OF.get(kind)
         if element is None or "modifierExtension" in resource:
             return False
-        subject = resource.get("subject")
-        if not isinstance(subject, dict) or subject.get("reference") not in self._names:
+        told = self._drug_spellings if element == "medicationCodeableConcept" else self._spellings
+        says_so = False
+        try:
+            concept = resource[element]
+            if resource["subject"]["reference"] not in self._names or "modifierExtension" in concept:
+                return False
+            for coding in concept["coding"]:
+                nothing = told[coding.get("system"), coding.get("code")]
+                if nothing is None:
+                    return False
+                says_so = says_so or nothing
+        except (AttributeError, KeyError, TypeError):  # something else stands where these are due
             return False
-        code: Any = resource.get(element)
-        codings, malformed = codings_of(code)
-        if not codings or malformed or "modifierExtension" in code or self.vocabulary.knows(codings):
-            return False
-        if not says_nothing(codings, KINDS.get(kind)):
-            return False
-        if kind == "Condition":
-            # A refuted category denies what lies below it, although no list holds the category itself.
-            return status_code(resource, "verificationStatus") != "refuted"
-        return kind not in _MAY_BE_IMAGING or self.orders.resolve(codings) is None
+        # A refuted category denies what lies below it, although no list holds the category itself.
+        return says_so and (kind != "Condition" or status_code(resource, "verificationStatus") != "refuted")
 
     def read_entry(self, resource: Json, reference: str) -> Entry | None:
         """One entry; None when it says nothing that counts. Raises Unreadable."""
@@ -647,7 +651,6 @@ _READERS: Mapping[str, Callable[[ChartReader, Json, str], Entry | None]] = {
 }
 
 
-_MAY_BE_IMAGING = ("Procedure", "DiagnosticReport")
 _MOST_NAMES = 4
 
 

@@ -170,14 +170,15 @@ def status_code(resource: Json, name: str) -> str | None:
         return None
     if isinstance(status, str):
         return status.strip().lower()
-    # A site's own status beside HL7's says nothing; two of HL7's that differ cannot be read.
-    codes: set[str] = set()
-    standard: set[str] = set()
-    for each in items(status.get("coding") if isinstance(status, dict) else None):
-        code = each.get("code") if isinstance(each, dict) else None
-        if isinstance(code, str):
-            (standard if "terminology.hl7.org" in str(each.get("system")) else codes).add(code.strip().lower())
-    codes = standard or codes
+    codings = [
+        each
+        for each in items(status.get("coding") if isinstance(status, dict) else None)
+        if isinstance(each, dict) and isinstance(each.get("code"), str)
+    ]
+    if len(codings) > 1:
+        # A site's own status beside HL7's says nothing; two of HL7's that differ cannot be read.
+        codings = [each for each in codings if "terminology.hl7.org" in str(each.get("system"))] or codings
+    codes = {each["code"].strip().lower() for each in codings}
     return codes.pop() if len(codes) == 1 else ""
 
 

@@ -63,6 +63,10 @@ _SHAPE = {
 
 _SEQUELA_LENGTH = 7
 
+# How many spellings are remembered, and of how many letters, system and code together: the field sends half of them.
+MOST_SPELLINGS = 10_000
+LONGEST_SPELLING = 200
+
 
 def read_coding(system: object, code: object) -> Coding | None:
     """The coding in canonical form, or None when its system is not known or its code is not shaped like one.
