@@ -162,13 +162,10 @@ def read_chart(
         gaps += part.gaps + missed
         if part.complete and all(gap.key is not key for gap in missed):
             complete.add(key)
-    unseen = frozenset(
-        key
-        for key in PrefetchKey
-        if settings.unseen_counts_as_empty
-        and key not in complete
-        and (key not in delivered.parts or _failed_whole(delivered.parts[key]))
-    )
+    unseen: frozenset[PrefetchKey] = frozenset()
+    if settings.unseen_counts_as_empty:
+        parts = delivered.parts
+        unseen = frozenset(key for key in PrefetchKey if key not in parts or _failed_whole(parts[key])) - complete
     return Chart(
         patient=reader.own_reference,
         birth_date=reader.birth_date,
@@ -331,7 +328,7 @@ class ChartReader:
             return resource
         moved: Json = {}
         for name, value in resource.items():
-            if isinstance(value, str) and today < value[:10]:
+            if isinstance(value, str) and today < value[:10] < _AFTER_DIGITS:
                 here = local_day(value)
                 if here is not None and here <= today:
                     moved[name] = here
@@ -565,7 +562,7 @@ class ChartReader:
         if status_of(resource) not in _REPORTED:
             return None
         codings = self._coded_or_imaging(resource)
-        if codings is None or self.orders.resolve(codings) is None:
+        if codings is None or not self.orders.knows(codings):
             return None
         report, _ = _REPORT.parse(resource)
         return Entry(
@@ -582,7 +579,7 @@ class ChartReader:
         codings = self._coded(resource, resource.get("code"))
         if codings is None:
             listed = self.codings(resource.get("code"))
-            return listed if self.orders.resolve(listed) is not None else None
+            return listed if self.orders.knows(listed) else None
         return codings
 
     def _drug(self, resource: Json) -> Any:
@@ -652,6 +649,7 @@ _READERS: Mapping[str, Callable[[ChartReader, Json, str], Entry | None]] = {
 
 
 _MOST_NAMES = 4
+_AFTER_DIGITS = ":"
 
 
 def read_order(resource: Json) -> DateSpan | None:

@@ -175,10 +175,11 @@ def status_code(resource: Json, name: str) -> str | None:
         for each in items(status.get("coding") if isinstance(status, dict) else None)
         if isinstance(each, dict) and isinstance(each.get("code"), str)
     ]
-    if len(codings) > 1:
-        # A site's own status beside HL7's says nothing; two of HL7's that differ cannot be read.
-        codings = [each for each in codings if "terminology.hl7.org" in str(each.get("system"))] or codings
-    codes = {each["code"].strip().lower() for each in codings}
+    if len(codings) == 1:
+        return str(codings[0]["code"]).strip().lower()
+    # A site's own status beside HL7's says nothing; two of HL7's that differ cannot be read.
+    standard = [each for each in codings if "terminology.hl7.org" in str(each.get("system"))]
+    codes = {each["code"].strip().lower() for each in standard or codings}
     return codes.pop() if len(codes) == 1 else ""
 
 
@@ -213,6 +214,9 @@ def reference_of(resource: Json, otherwise: str) -> str:
 
 def text_of(concept: Any) -> str:
     """What a person reads in a CodeableConcept: its text, else the first display."""
+    written = concept.get("text") if isinstance(concept, dict) else None
+    if isinstance(written, str) and (text := written.strip()):
+        return text
     return next(iter(texts_of(concept)), "")
 
 

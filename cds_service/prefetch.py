@@ -168,8 +168,10 @@ def read_prefetch(
         key = named[name]
         part = _read_value(key, prefetch[name], delivered, name)
         delivered.parts[key] = delivered.parts[key].joined(part) if key in delivered.parts else part
-    _read_foreign({name: value for name, value in prefetch.items() if name not in named}, delivered)
-    for name in OWN_KEYS.keys() & unfetched.keys():
+    foreign = {name: value for name, value in prefetch.items() if name not in named}
+    if foreign:
+        _read_foreign(foreign, delivered)
+    for name in (name for name in unfetched if name in OWN_KEYS):
         key = OWN_KEYS[name]
         delivered.parts.setdefault(key, Delivery(key)).fail(name, unfetched[name])
     return delivered

@@ -380,3 +380,10 @@ def test_keys_under_other_names_are_recognised_by_their_resources(knowledge: Kno
         PrefetchKey.CONDITIONS
         not in _chart(knowledge, {"conditions": failed, "item3": _bundle(_condition())}).delivered
     )
+
+
+def test_what_could_not_be_fetched_is_told_in_one_order(knowledge: Knowledge) -> None:
+    """Two workers tell of the same failures in the same words: in the order in which they are told."""
+    unfetched = {key.value: "too slow" for key in reversed(PrefetchKey)}
+    chart = read_chart(ChartReader(read_prefetch({}, (), unfetched=unfetched), "p1", knowledge))
+    assert [gap.reference for gap in chart.gaps] == list(unfetched)
