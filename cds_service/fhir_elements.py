@@ -170,13 +170,10 @@ def status_code(resource: Json, name: str) -> str | None:
         return None
     if isinstance(status, str):
         return status.strip().lower()
-    codings = [
-        each
-        for each in items(status.get("coding") if isinstance(status, dict) else None)
-        if isinstance(each, dict) and isinstance(each.get("code"), str)
-    ]
-    if len(codings) == 1:
-        return str(codings[0]["code"]).strip().lower()
+    listed = items(status.get("coding") if isinstance(status, dict) else None)
+    if len(listed) == 1:
+        return word(listed[0], "code").strip().lower() if isinstance(listed[0], dict) else ""
+    codings = [each for each in listed if isinstance(each, dict) and isinstance(each.get("code"), str)]
     # A site's own status beside HL7's says nothing; two of HL7's that differ cannot be read.
     standard = [each for each in codings if "terminology.hl7.org" in str(each.get("system"))]
     codes = {each["code"].strip().lower() for each in standard or codings}
