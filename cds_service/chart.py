@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
-from fhir.resources.R4B.codeableconcept import CodeableConcept
 from fhir.resources.R4B.condition import Condition
 from fhir.resources.R4B.diagnosticreport import DiagnosticReport
 from fhir.resources.R4B.medicationrequest import MedicationRequest
@@ -16,9 +15,7 @@ from fhir.resources.R4B.medicationstatement import MedicationStatement
 from fhir.resources.R4B.observation import Observation
 from fhir.resources.R4B.patient import Patient
 from fhir.resources.R4B.procedure import Procedure
-from fhir.resources.R4B.reference import Reference
 from fhir.resources.R4B.servicerequest import ServiceRequest
-from pydantic import BaseModel
 
 from cds_service.codings import codings_of
 from cds_service.fhir_elements import (
@@ -27,6 +24,7 @@ from cds_service.fhir_elements import (
     DATE,
     LONGEST_COURSE,
     PLAIN,
+    Elements,
     Unreadable,
     at_age,
     course_of,
@@ -34,7 +32,6 @@ from cds_service.fhir_elements import (
     items,
     length_of,
     local_day,
-    parse,
     reference_of,
     span,
     start_of,
@@ -77,7 +74,7 @@ from knowledge.vocabulary import read_coding
 Json = dict[str, Any]
 
 # The elements that are read of each resource through its model. A leaf says how it is handed over. Codes and statuses
-# in codings are read by `read_coding` and `status_code`, which ask for more than the models do.
+# are read by `read_coding`, `status_of` and `status_code`, which ask for more than the models do.
 _CODING = {"system": CODE, "code": CODE}
 _CODEABLE = {"coding": [_CODING]}
 _PERIOD = {"start": DATE, "end": DATE}
@@ -85,9 +82,10 @@ _QUANTITY = {"value": PLAIN, "comparator": CODE, "unit": PLAIN, "code": CODE}
 _RANGE = {"low": _QUANTITY, "high": _QUANTITY}
 _BOUNDS = {"boundsDuration": _QUANTITY, "boundsRange": _RANGE, "boundsPeriod": _PERIOD}
 _DOSAGE = {"route": _CODEABLE, "timing": {"repeat": _BOUNDS}}
-_READ: Mapping[type[BaseModel], Mapping[str, Any]] = {
-    Patient: {"birthDate": DATE},
-    Condition: {
+_PATIENT = Elements.of(Patient, {"birthDate": DATE})
+_CONDITION = Elements.of(
+    Condition,
+    {
         "onsetDateTime": DATE,
         "onsetPeriod": _PERIOD,
         "onsetAge": _QUANTITY,
@@ -97,48 +95,32 @@ _READ: Mapping[type[BaseModel], Mapping[str, Any]] = {
         "abatementString": PLAIN,
         "recordedDate": DATE,
     },
-    Procedure: {"status": CODE, "performedDateTime": DATE, "performedPeriod": _PERIOD},
-    MedicationRequest: {
-        "status": CODE,
+)
+_PROCEDURE = Elements.of(Procedure, {"performedDateTime": DATE, "performedPeriod": _PERIOD})
+_MEDICATION_REQUEST = Elements.of(
+    MedicationRequest,
+    {
         "authoredOn": DATE,
         "dosageInstruction": [_DOSAGE],
         "dispenseRequest": {"expectedSupplyDuration": _QUANTITY},
     },
-    MedicationStatement: {
-        "status": CODE,
-        "effectiveDateTime": DATE,
-        "effectivePeriod": _PERIOD,
-        "dateAsserted": DATE,
-        "dosage": [_DOSAGE],
-    },
-    Observation: {
-        "status": CODE,
+)
+_MEDICATION_STATEMENT = Elements.of(
+    MedicationStatement,
+    {"effectiveDateTime": DATE, "effectivePeriod": _PERIOD, "dateAsserted": DATE, "dosage": [_DOSAGE]},
+)
+_OBSERVATION = Elements.of(
+    Observation,
+    {
         "effectiveDateTime": DATE,
         "effectivePeriod": _PERIOD,
         "effectiveInstant": DATE,
         "valueQuantity": _QUANTITY,
         "valueBoolean": PLAIN,
     },
-    ServiceRequest: {
-        "status": CODE,
-        "authoredOn": DATE,
-    },
-    DiagnosticReport: {"status": CODE, "effectiveDateTime": DATE, "effectivePeriod": _PERIOD},
-}
-# Required by the models and read by us before them.
-_SUBJECT = {"subject": Reference(reference="Patient/read-before")}
-_CODE = {"code": CodeableConcept(text="read before")}
-_DRUG = {"medicationCodeableConcept": CodeableConcept(text="read before")}
-_GIVEN: Mapping[type[BaseModel], Json] = {
-    Patient: {},
-    Condition: _SUBJECT,
-    Procedure: _SUBJECT,
-    MedicationRequest: {**_SUBJECT, **_DRUG, "intent": "order"},
-    MedicationStatement: {**_SUBJECT, **_DRUG},
-    Observation: _CODE,
-    ServiceRequest: {**_SUBJECT, "intent": "order"},
-    DiagnosticReport: _CODE,
-}
+)
+_ORDER = Elements.of(ServiceRequest, {"authoredOn": DATE})
+_REPORT = Elements.of(DiagnosticReport, {"effectiveDateTime": DATE, "effectivePeriod": _PERIOD})
 
 _NO_MEDICATION = {"draft", "cancelled", "entered-in-error", "not-taken", "intended"}
 _NO_INTENT = {"proposal", "plan", "option"}
@@ -180,13 +162,10 @@ def read_chart(
         gaps += part.gaps + missed
         if part.complete and all(gap.key is not key for gap in missed):
             complete.add(key)
-    unseen = frozenset(
-        key
-        for key in PrefetchKey
-        if settings.unseen_counts_as_empty
-        and key not in complete
-        and (key not in delivered.parts or _failed_whole(delivered.parts[key]))
-    )
+    unseen: frozenset[PrefetchKey] = frozenset()
+    if settings.unseen_counts_as_empty:
+        parts = delivered.parts
+        unseen = frozenset(key for key in PrefetchKey if key not in parts or _failed_whole(parts[key])) - complete
     return Chart(
         patient=reader.own_reference,
         birth_date=reader.birth_date,
@@ -219,6 +198,8 @@ class ChartReader:
         self.patient_id = patient_id
         self.vocabulary = knowledge.vocabulary
         self.orders = knowledge.orders
+        self._spellings = knowledge.spellings
+        self._drug_spellings = knowledge.drug_spellings
         self.keep_all = False
         self.own_reference = f"Patient/{patient_id}"
         self._names: list[object] = [self.own_reference]
@@ -308,19 +289,21 @@ class ChartReader:
         element = CODE_OF.get(kind)
         if element is None or "modifierExtension" in resource:
             return False
-        subject = resource.get("subject")
-        if not isinstance(subject, dict) or subject.get("reference") not in self._names:
+        told = self._drug_spellings if element == "medicationCodeableConcept" else self._spellings
+        says_so = False
+        try:
+            concept = resource[element]
+            if resource["subject"]["reference"] not in self._names or "modifierExtension" in concept:
+                return False
+            for coding in concept["coding"]:
+                nothing = told[coding.get("system"), coding.get("code")]
+                if nothing is None:
+                    return False
+                says_so = says_so or nothing
+        except (AttributeError, KeyError, TypeError):  # something else stands where these are due
             return False
-        code: Any = resource.get(element)
-        codings, malformed = codings_of(code)
-        if not codings or malformed or "modifierExtension" in code or self.vocabulary.knows(codings):
-            return False
-        if not says_nothing(codings, KINDS.get(kind)):
-            return False
-        if kind == "Condition":
-            # A refuted category denies what lies below it, although no list holds the category itself.
-            return status_code(resource, "verificationStatus") != "refuted"
-        return kind not in _MAY_BE_IMAGING or self.orders.resolve(codings) is None
+        # A refuted category denies what lies below it, although no list holds the category itself.
+        return says_so and (kind != "Condition" or status_code(resource, "verificationStatus") != "refuted")
 
     def read_entry(self, resource: Json, reference: str) -> Entry | None:
         """One entry; None when it says nothing that counts. Raises Unreadable."""
@@ -345,7 +328,7 @@ class ChartReader:
             return resource
         moved: Json = {}
         for name, value in resource.items():
-            if isinstance(value, str) and today < value[:10]:
+            if isinstance(value, str) and today < value[:10] < _AFTER_DIGITS:
                 here = local_day(value)
                 if here is not None and here <= today:
                     moved[name] = here
@@ -395,7 +378,7 @@ class ChartReader:
         for resource in part.resources if part else []:
             if resource.get("resourceType") == "Patient" and self._is_the_patient(resource):
                 try:
-                    patient, _ = _parse(Patient, resource)
+                    patient, _ = _PATIENT.parse(resource)
                 except Unreadable:
                     continue
                 if patient.birthDate is not None:
@@ -441,7 +424,7 @@ class ChartReader:
         clinical = status_code(resource, "clinicalStatus")
         if clinical == "" or (verification is not None and verification not in _CERTAINTY):
             raise Unreadable("its status cannot be read")
-        condition, refused = _parse(Condition, with_modern_names(resource))
+        condition, refused = _CONDITION.parse(with_modern_names(resource))
         began, age = condition.onsetDateTime or condition.onsetPeriod, condition.onsetAge
         onset = span(condition.onsetDateTime) or start_of(condition.onsetPeriod) or at_age(age, self.birth_date)
         over = (
@@ -477,7 +460,7 @@ class ChartReader:
         codings = self._coded_or_imaging(resource)
         if codings is None:
             return None
-        procedure, _ = _parse(Procedure, resource, needed=("status",))
+        procedure, _ = _PROCEDURE.parse(resource)
         return Entry(
             reference=reference,
             kind=Kind.PROCEDURE,
@@ -494,7 +477,7 @@ class ChartReader:
         codings = self._coded(resource, self._drug(resource))
         if codings is None:
             return None
-        request, dropped = _parse(MedicationRequest, resource, needed=("status",))
+        request, dropped = _MEDICATION_REQUEST.parse(resource)
         start = span(request.authoredOn)
         supply = request.dispenseRequest
         stated = course_of(request.dosageInstruction, dropped)
@@ -518,7 +501,7 @@ class ChartReader:
         codings = self._coded(resource, self._drug(resource))
         if codings is None:
             return None
-        statement, dropped = _parse(MedicationStatement, resource, needed=("status",))
+        statement, dropped = _MEDICATION_STATEMENT.parse(resource)
         period = statement.effectivePeriod
         start = span(statement.effectiveDateTime) or start_of(period)
         stated = course_of(statement.dosage, dropped)
@@ -536,7 +519,7 @@ class ChartReader:
         absent = resource.get("dataAbsentReason")
         if codings is None or (isinstance(absent, dict) and absent.get("coding")):
             return None
-        observed, dropped = _parse(Observation, resource, needed=("status",))
+        observed, dropped = _OBSERVATION.parse(resource)
         quantity = observed.valueQuantity
         coded = self.codings(resource.get("valueCodeableConcept"))
         measured = (quantity is not None and quantity.value is not None) or coded or observed.valueBoolean is not None
@@ -572,16 +555,16 @@ class ChartReader:
         codings = self._coded(resource, resource.get("code"))
         if codings is None:
             return None
-        request, _ = _parse(ServiceRequest, resource, needed=("status",))
+        request, _ = _ORDER.parse(resource)
         return Entry(reference, Kind.REFERRAL, codings, text_of(resource.get("code")), start=span(request.authoredOn))
 
     def report(self, resource: Json, reference: str) -> Entry | None:
         if status_of(resource) not in _REPORTED:
             return None
         codings = self._coded_or_imaging(resource)
-        if codings is None or self.orders.resolve(codings) is None:
+        if codings is None or not self.orders.knows(codings):
             return None
-        report, _ = _parse(DiagnosticReport, resource, needed=("status",))
+        report, _ = _REPORT.parse(resource)
         return Entry(
             reference,
             Kind.IMAGING,
@@ -596,7 +579,7 @@ class ChartReader:
         codings = self._coded(resource, resource.get("code"))
         if codings is None:
             listed = self.codings(resource.get("code"))
-            return listed if self.orders.resolve(listed) is not None else None
+            return listed if self.orders.knows(listed) else None
         return codings
 
     def _drug(self, resource: Json) -> Any:
@@ -665,16 +648,11 @@ _READERS: Mapping[str, Callable[[ChartReader, Json, str], Entry | None]] = {
 }
 
 
-_MAY_BE_IMAGING = ("Procedure", "DiagnosticReport")
 _MOST_NAMES = 4
-
-
-def _parse(model: Any, resource: Json, needed: tuple[str, ...] = ()) -> tuple[Any, frozenset[str]]:
-    """A resource through its model, by the elements that are read of it."""
-    return parse(model, _READ[model], resource, needed, _GIVEN[model])
+_AFTER_DIGITS = ":"
 
 
 def read_order(resource: Json) -> DateSpan | None:
-    """When an order was authored; raises Unreadable where its status is malformed."""
-    order, _ = _parse(ServiceRequest, resource, needed=("status",))
+    """When an order was authored, where it says so in a date that can be read; raises Unreadable."""
+    order, _ = _ORDER.parse(resource)
     return span(order.authoredOn)

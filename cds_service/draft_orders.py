@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from cds_service.chart import ChartReader, read_order
+from cds_service.codings import codings_of
 from cds_service.envelope import Draft, HookRequest
-from cds_service.fhir_elements import Unreadable, has_malformed_coding, items, reference_of, text_of, texts_of, word
+from cds_service.fhir_elements import Unreadable, items, reference_of, text_of, texts_of, word
 from cds_service.prefetch import relative
 from cds_service.raw_resources import is_denied
 from knowledge.appraisal import NotJudged, NotJudgedReason
@@ -114,8 +115,7 @@ def _imaging(
         return None
     codings = _order_codings(reader, resource, knowledge)
     if codings:
-        known = knowledge.orders.resolve(codings) is not None
-        return _Imaging(draft, reference, codings) if known else None
+        return _Imaging(draft, reference, codings) if knowledge.orders.knows(codings) else None
     procedures = knowledge.order_text.read(texts_of(resource.get("code"))) if read_text else ()
     return _Imaging(draft, reference, (), procedures) if procedures else None
 
@@ -126,6 +126,8 @@ def session_referrals(request: HookRequest, reader: ChartReader) -> tuple[Entry,
     for reference, draft in _numbered(request):
         resource = draft.resource
         if resource.get("resourceType") != "ServiceRequest" or word(resource, "status") not in _DRAFTS:
+            continue
+        if not reader.vocabulary.knows(reader.codings(resource.get("code"))):
             continue
         try:
             entry = reader.read_entry({**resource, "status": "active"}, reference)
@@ -216,7 +218,7 @@ def _read(
             return NotJudged(each.reference, NotJudgedReason.STATUS)
     except Unreadable:
         return NotJudged(each.reference, NotJudgedReason.UNREADABLE_ORDER)
-    if has_malformed_coding(resource.get("code")):
+    if codings_of(resource.get("code")).malformed:
         return NotJudged(each.reference, NotJudgedReason.UNREADABLE_ORDER)
     resolved = Study(each.by_text) if each.by_text else knowledge.orders.resolve(each.codings, beside=others)
     if resolved is None or isinstance(resolved, ConflictingCodes):
@@ -252,10 +254,10 @@ def _reasons(reader: ChartReader, resource: Json) -> tuple[list[Entry], list[str
     ]
     for number, concept in enumerate(items(resource.get("reasonCode"))):
         place = f"order.reasonCode[{number}]"
-        codings = reader.codings(concept)
+        codings, malformed = codings_of(concept)
         if codings:
             reasons.append(Entry(place, Kind.REASON, codings, text_of(concept), is_reason=True, on_order=True))
-        if (not codings and concept not in (None, {})) or has_malformed_coding(concept):
+        if malformed or (not codings and concept not in (None, {})):
             unread.append(place)
     for name in ("reasonReference", "supportingInfo"):
         for number, each in enumerate(items(resource.get(name))):

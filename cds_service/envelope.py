@@ -56,7 +56,7 @@ class HookRequest:
 
 
 class WrittenInt(int):
-    """A whole number that remembers how it was written: ``-0``."""
+    """A whole number of a draft order that remembers how it was written: ``-0``."""
 
     written: str
 
@@ -70,8 +70,7 @@ def parse_json(body: bytes, *, as_written: bool = False) -> Any:
     """The value in a JSON body; raises Problem (400, 413) where it is not the JSON we accept.
 
     UTF-8 without a byte-order mark, at most 200 levels, no duplicate keys, no NUL, no lone surrogates, no NaN.
-    ``as_written``: numbers with a fraction or an exponent are `jiter.LosslessFloat`, and -0 is `WrittenInt`: they
-    remember how they were written.
+    ``as_written``: numbers with a fraction or an exponent are `jiter.LosslessFloat`, which remembers its spelling.
     """
     if body.startswith(b"\xef\xbb\xbf"):
         raise bad_request("The body begins with a byte-order mark; send UTF-8 without one.")
@@ -92,13 +91,9 @@ def parse_json(body: bytes, *, as_written: bool = False) -> Any:
         raise bad_request("The body is not JSON (it must hold one value).")
     if b"\\" in body and b"\\u0000" in body:
         _refuse_nul(values)
-    if as_written and _NEGATIVE_ZERO.search(body):
-        return json.loads(body, parse_float=_lossless, parse_int=_integer)
     return values[0]
 
 
-# Where a chart has one at all it is written 0; only the echo of an order needs to know.
-_NEGATIVE_ZERO = re.compile(rb"-0(?=[\s,\]}])")
 _PLACE = re.compile(r" at line (\d+) column (\d+)\Z")
 
 
@@ -141,6 +136,8 @@ def parse_request(body: bytes, hook: str) -> HookRequest:
         oddities.append("context.selections")
     prefetch = _object(value.get("prefetch"))
     drafts = _drafts(context["draftOrders"])
+    if any(_holds_zero(draft.resource) for draft in drafts) and _NEGATIVE_ZERO.search(body):
+        drafts = _drafts(json.loads(body, parse_float=_lossless, parse_int=_integer)["context"]["draftOrders"])
     if len(drafts) > MOST_DRAFTS or entries_in(prefetch) > MOST_ENTRIES:
         raise Problem(413, f"More than {MOST_DRAFTS} draft orders or {MOST_ENTRIES} prefetched entries are not read.")
     if isinstance(selections, list) and selections and not _named(selections, drafts):
@@ -181,6 +178,23 @@ def _drafts(bundle: Json) -> tuple[Draft, ...]:
         for entry in (entries if isinstance(entries, list) else [])
         if isinstance(entry, dict) and isinstance(entry.get("resource"), dict)
     )
+
+
+# Where a chart has one at all it is written 0; only the echo of an order needs to know.
+_NEGATIVE_ZERO = re.compile(rb"-0(?=[\s,\]}])")
+
+
+def _holds_zero(resource: Json) -> bool:
+    """Whether some whole number in it is zero, however it was written."""
+    waiting: list[Any] = [resource]
+    for each in waiting:
+        if isinstance(each, dict):
+            waiting += each.values()
+        elif isinstance(each, list):
+            waiting += each
+        elif each == 0 and isinstance(each, int) and not isinstance(each, bool):
+            return True
+    return False
 
 
 @cache

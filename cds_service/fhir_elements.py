@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
 from jiter import LosslessFloat
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from knowledge.dates import DateSpan
 from knowledge.findings import Course
-from knowledge.vocabulary import is_known_system, read_coding
+from knowledge.vocabulary import may_be_any, read_coding
 
 Json = dict[str, Any]
 
@@ -55,28 +56,53 @@ class Unreadable(Exception):
         self.of_another = of_another
 
 
-def parse(
-    model: Any, read: Mapping[str, Any], resource: Json, needed: tuple[str, ...], given: Json
-) -> tuple[Any, frozenset[str]]:
-    """The elements in ``read`` of a resource, as the FHIR model reads them, and the names of those that it refuses.
+@dataclass(frozen=True, slots=True)
+class Elements:
+    """The elements of a FHIR model that are read, as a model of their own.
 
-    ``given`` are elements that the model requires and that were read before. A bad item of a list is left out
-    alone, any other bad element as a whole. Raises Unreadable when one of ``needed`` is bad, or when nothing helps.
+    Each has the type that the whole model gives it. The whole model would look at all its other elements in each
+    resource again, at several times the cost.
     """
-    data = {**_pruned(resource, read), **given, "resourceType": model.get_resource_type()}
-    dropped: set[str] = set()
-    for _ in range(_MOST_REPAIRS):
-        try:
-            # `model_validate` would come here too, and run the checks of a whole model a second time.
-            return model(**data), frozenset(dropped)
-        except ValidationError as error:
-            for place in {tuple(each["loc"]) for each in error.errors(include_input=False, include_url=False)}:
-                _leave_out(data, place, dropped)
-            if any(name not in data for name in dropped & set(needed)):
+
+    read: Mapping[str, Any]
+    model: type[BaseModel]
+    choices: tuple[tuple[str, ...], ...]
+    """Of each of these groups (``onset[x]``) a resource has one element at most."""
+
+    @classmethod
+    def of(cls, model: type[BaseModel], read: Mapping[str, Any]) -> Elements:
+        fields: dict[str, Any] = {name: (model.model_fields[name].annotation, None) for name in read}
+        choices: dict[str, list[str]] = {}
+        for name in read:
+            said = model.model_fields[name].json_schema_extra
+            if isinstance(said, dict) and "one_of_many" in said:
+                choices.setdefault(str(said["one_of_many"]), []).append(name)
+        return cls(
+            read,
+            create_model(model.__name__, __config__=ConfigDict(extra="forbid"), **fields),
+            tuple(tuple(names) for names in choices.values() if len(names) > 1),
+        )
+
+    def parse(self, resource: Json) -> tuple[Any, frozenset[str]]:
+        """The elements of a resource as the model reads them, and the names of those that it refuses.
+
+        A bad item of a list is left out alone, any other bad element as a whole. Raises Unreadable when nothing helps.
+        """
+        data = _pruned(resource, self.read)
+        dropped: set[str] = set()
+        for _ in range(_MOST_REPAIRS):
+            try:
+                found = self.model.model_validate(data)
+            except ValidationError as error:
+                for place in {tuple(each["loc"]) for each in error.errors(include_input=False, include_url=False)}:
+                    _leave_out(data, place, dropped)
+            except _UNREADABLE:
                 break
-        except _UNREADABLE:
-            break
-    raise Unreadable("malformed beyond what can be read")
+            else:
+                if any(sum(name in data for name in names) > 1 for names in self.choices):
+                    break
+                return found, frozenset(dropped)
+        raise Unreadable("malformed beyond what can be read")
 
 
 _MOST_REPAIRS = 5
@@ -116,8 +142,14 @@ def _pruned(value: Any, read: Any) -> Any:
         return value
     if value.get("modifierExtension"):
         return {"modifierExtension": "refused: it may change the meaning"}
-    found = {name: _pruned(value[name], inner) for name, inner in read.items() if value.get(name) not in (None, "")}
-    return {name: each for name, each in found.items() if each not in ({}, [])}
+    found = {}
+    for name, inner in read.items():
+        each = value.get(name)
+        if each is not None and each != "":
+            pruned = _pruned(each, inner)
+            if pruned not in ({}, []):
+                found[name] = pruned
+    return found
 
 
 def _leaf(value: Any, read: str) -> Any:
@@ -138,11 +170,10 @@ def status_code(resource: Json, name: str) -> str | None:
         return None
     if isinstance(status, str):
         return status.strip().lower()
-    codings = [
-        each
-        for each in items(status.get("coding") if isinstance(status, dict) else None)
-        if isinstance(each, dict) and isinstance(each.get("code"), str)
-    ]
+    listed = items(status.get("coding") if isinstance(status, dict) else None)
+    if len(listed) == 1:
+        return word(listed[0], "code").strip().lower() if isinstance(listed[0], dict) else ""
+    codings = [each for each in listed if isinstance(each, dict) and isinstance(each.get("code"), str)]
     # A site's own status beside HL7's says nothing; two of HL7's that differ cannot be read.
     standard = [each for each in codings if "terminology.hl7.org" in str(each.get("system"))]
     codes = {each["code"].strip().lower() for each in standard or codings}
@@ -150,10 +181,7 @@ def status_code(resource: Json, name: str) -> str | None:
 
 
 def has_malformed_coding(concept: Any) -> bool:
-    """Whether a CodeableConcept holds a coding that could be any: of no shape, or no code of its known system.
-
-    A pseudo-code in letters before digits (IMO0002 under ICD-10-CM) is known to stand for nothing.
-    """
+    """Whether a CodeableConcept holds a coding that could be any: of no shape, or no code of its known system."""
     if concept is not None and not isinstance(concept, dict):
         return True
     found = concept.get("coding") if concept is not None else None
@@ -166,17 +194,7 @@ def _is_malformed(coding: Any) -> bool:
     if not isinstance(coding, dict):
         return True
     system, code = coding.get("system"), coding.get("code")
-    # Without a system it is a local code, which is passed over beside others and a gap alone.
-    if code is None or system is None:
-        return False
-    if not isinstance(system, str):
-        return True
-    if not is_known_system(system):
-        return False
-    return not isinstance(code, str) or (read_coding(system, code) is None and not _PSEUDO.fullmatch(code.strip()))
-
-
-_PSEUDO = re.compile(r"[A-Za-z]{2,}\d+")
+    return read_coding(system, code) is None and may_be_any(system, code)
 
 
 def word(value: Json, name: str) -> str:
@@ -193,6 +211,9 @@ def reference_of(resource: Json, otherwise: str) -> str:
 
 def text_of(concept: Any) -> str:
     """What a person reads in a CodeableConcept: its text, else the first display."""
+    written = concept.get("text") if isinstance(concept, dict) else None
+    if isinstance(written, str) and (text := written.strip()):
+        return text
     return next(iter(texts_of(concept)), "")
 
 

@@ -163,13 +163,15 @@ def read_prefetch(
     delivered = Delivered()
     for resource, full_url in drafts:
         delivered.remember(resource, full_url)
-    named = {**aliases, **OWN_KEYS}
+    named = {**aliases, **OWN_KEYS} if aliases else OWN_KEYS
     for name in [name for name in prefetch if name in named]:
         key = named[name]
         part = _read_value(key, prefetch[name], delivered, name)
         delivered.parts[key] = delivered.parts[key].joined(part) if key in delivered.parts else part
-    _read_foreign({name: value for name, value in prefetch.items() if name not in named}, delivered)
-    for name in OWN_KEYS.keys() & unfetched.keys():
+    foreign = {name: value for name, value in prefetch.items() if name not in named}
+    if foreign:
+        _read_foreign(foreign, delivered)
+    for name in (name for name in unfetched if name in OWN_KEYS):
         key = OWN_KEYS[name]
         delivered.parts.setdefault(key, Delivery(key)).fail(name, unfetched[name])
     return delivered
@@ -244,26 +246,23 @@ def _read_bundle(bundle: Json, part: Delivery, delivered: Delivered, name: str) 
         part.fail(name, "a Bundle whose entry is no list")
         return
     kinds: set[str] = set()
+    # A loop with few calls, for a chart can hold thousands of entries.
     for number, entry in enumerate(entries):
         resource = entry.get("resource") if isinstance(entry, dict) else None
-        kind = word(resource, "resourceType") if isinstance(resource, dict) else ""
-        if isinstance(resource, dict) and kind in KEY_OF_TYPE:
-            if _mode(entry) == "include":
+        if not isinstance(resource, dict):
+            part.fail(f"{name}.entry[{number}]", "an entry without a resource")
+            continue
+        kind = word(resource, "resourceType")
+        if kind in KEY_OF_TYPE:
+            if "search" in entry and _mode(entry) == "include":
                 part.included.add(id(resource))
             kinds.add(kind)
-            delivered.remember(resource, entry.get("fullUrl"))
-            part.resources.append(resource)
-        elif not isinstance(resource, dict):
-            part.fail(f"{name}.entry[{number}]", "an entry without a resource")
-        elif kind == "OperationOutcome":
-            if _failed(resource):
-                part.fail(f"{name}.entry[{number}]", "the client could not fetch all of it")
-        elif not _is_type(kind or "-") or kind in _CONTAINERS:
-            part.fail(f"{name}.entry[{number}]", "a resource of no type that is read")
-        else:
-            kinds |= {kind} - BESIDE
-            delivered.remember(resource, entry.get("fullUrl"))
-            part.resources.append(resource)
+        elif not _is_kept(resource, kind, part, f"{name}.entry[{number}]"):
+            continue
+        elif kind not in BESIDE:
+            kinds.add(kind)
+        delivered.remember(resource, entry.get("fullUrl"))
+        part.resources.append(resource)
     if next_page(bundle) is not None:
         part.fail(name, "more pages follow that were not fetched")
     total = bundle.get("total")
@@ -271,6 +270,18 @@ def _read_bundle(bundle: Json, part: Delivery, delivered: Delivered, name: str) 
         part.fail(name, "fewer entries than it says were found")
     if name in OWN_KEYS and kinds and not any(_asked_for(part.key, kind) for kind in kinds):
         part.fail(name, "resources of another type than this key asks for")
+
+
+def _is_kept(resource: Json, kind: str, part: Delivery, place: str) -> bool:
+    """Whether a resource of no type that is read is kept; what it tells of a failure is told of the part."""
+    if kind == "OperationOutcome":
+        if _failed(resource):
+            part.fail(place, "the client could not fetch all of it")
+        return False
+    if not _is_type(kind or "-") or kind in _CONTAINERS:
+        part.fail(place, "a resource of no type that is read")
+        return False
+    return True
 
 
 def _mode(entry: Any) -> object:
@@ -295,6 +306,8 @@ def _asked_for(key: PrefetchKey, kind: str) -> bool:
 def next_page(bundle: Json) -> object:
     """Where a Bundle says that its next page is, in whatever form; None where none follows."""
     links = bundle.get("link")
+    if links is None:
+        return None
     for link in _objects(links if isinstance(links, list) else [links]):
         if word(link, "relation").strip().lower() == "next":
             return link.get("url") or ""

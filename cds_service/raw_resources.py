@@ -89,7 +89,9 @@ def is_denied(resource: Json) -> bool:
 
 def with_modern_names(resource: Json) -> Json:
     """A Condition under the names of R4, where an older version wrote its date otherwise."""
-    recorded = resource.get("recordedDate", resource.get("assertedDate", resource.get("dateRecorded")))
+    if "recordedDate" in resource:
+        return resource
+    recorded = resource.get("assertedDate", resource.get("dateRecorded"))
     return {**resource, "recordedDate": recorded} if recorded is not None else resource
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
 from knowledge.completeness import missing_parts
 from knowledge.criteria import AllOf, AnyOf, Criterion, Has, Not, Suggests, concepts_of
+from knowledge.extent import Spellings
 from knowledge.findings import Coding, ConceptId, PrefetchKey, ProcedureId, ValueSetId
 from knowledge.guideline import (
     AppropriatenessCategory,
@@ -43,6 +44,12 @@ class Knowledge:
     vocabulary: Vocabulary
     orders: OrderCodes
     order_text: OrderText
+    spellings: Spellings = field(init=False, compare=False, repr=False)
+    drug_spellings: Spellings = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        for name, of_drugs in (("spellings", False), ("drug_spellings", True)):
+            object.__setattr__(self, name, Spellings(self.vocabulary, self.orders, of_drugs=of_drugs))
 
 
 @cache

@@ -61,6 +61,10 @@ class OrderCodes:
         found = {coding: OrderCode(key, self.keys[key], False, "") for coding, key in local.items()}
         return replace(self, codes={**self.codes, **found})
 
+    def knows(self, codings: Collection[Coding]) -> bool:
+        """Whether any of the codes is of imaging we know."""
+        return not self.codes.keys().isdisjoint(codings)
+
     def resolve(self, codings: Collection[Coding], beside: Collection[Coding] = ()) -> Resolved:
         """What an order with these codes is, beside the other drafts' codes; None when none is imaging we know.
 
@@ -71,9 +75,9 @@ class OrderCodes:
             return None
         sets: list[frozenset[ProcedureId]] = []
         explained: set[Coding] = set()
+        around = {*codings, *beside}
         for combination in self.combinations:
-            around = {*codings, *beside}
-            if combination.together_with & known.keys() and combination.components & around:
+            if not combination.together_with.isdisjoint(known) and not combination.components.isdisjoint(around):
                 sets.append(frozenset({combination.procedure}))
                 explained |= combination.together_with | combination.components
         stated = [code for coding, code in known.items() if coding not in explained and not code.weak]

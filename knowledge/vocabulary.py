@@ -63,6 +63,10 @@ _SHAPE = {
 
 _SEQUELA_LENGTH = 7
 
+# How many spellings are remembered, and of how many letters, system and code together: the field sends half of them.
+MOST_SPELLINGS = 10_000
+LONGEST_SPELLING = 200
+
 
 def read_coding(system: object, code: object) -> Coding | None:
     """The coding in canonical form, or None when its system is not known or its code is not shaped like one.
@@ -101,6 +105,24 @@ def written_code(coding: Coding) -> str:
 def is_known_system(system: str) -> bool:
     """Whether codes of this system are read, under any of its names."""
     return system.strip().rstrip("/") in _CANONICAL
+
+
+def may_be_any(system: object, code: object) -> bool:
+    """Whether a coding that `read_coding` does not read could be any code: of a known system, and none of its shape.
+
+    A pseudo-code in letters before digits (IMO0002 under ICD-10-CM) is known to stand for nothing.
+    """
+    # Without a system it is a local code, which is passed over beside others and a gap alone.
+    if code is None or system is None:
+        return False
+    if not isinstance(system, str):
+        return True
+    if not is_known_system(system):
+        return False
+    return not isinstance(code, str) or not _PSEUDO.fullmatch(code.strip())
+
+
+_PSEUDO = re.compile(r"[A-Za-z]{2,}\d+")
 
 
 def is_sequela(coding: Coding) -> bool:

@@ -139,6 +139,8 @@ def test_a_bad_date_is_dropped_and_the_entry_is_kept(knowledge: Knowledge, chang
         ({"clinicalStatus": {"text": "active"}}, "its status cannot be read"),
         ({"clinicalStatus": 7}, "its status cannot be read"),
         ({"subject": {"reference": "Patient/other"}}, "another patient"),
+        ({"onsetDateTime": "2024", "onsetPeriod": {"start": "2026-01-05"}}, "malformed beyond what can be read"),
+        ({"abatementString": "long ago", "abatementDateTime": "2026"}, "malformed beyond what can be read"),
     ],
 )
 def test_what_cannot_be_read_is_a_gap_that_opens_its_key(knowledge: Knowledge, changes: Json, why: str) -> None:
@@ -185,6 +187,14 @@ def test_an_element_that_cannot_be_read_is_told_of_and_its_entry_stands(knowledg
     assert [(gap.why, gap.key) for gap in chart.gaps] == [("its onsetAge cannot be read", None)]
     assert [entry.date for entry in chart.entries] == [None]
     assert PrefetchKey.CONDITIONS in chart.delivered
+
+
+def test_a_choice_of_which_one_element_can_be_read_is_read(knowledge: Knowledge) -> None:
+    """Of two onsets one is refused for itself: the other stands, and the entry tells of the refused one."""
+    chart = _conditions(knowledge, _condition(onsetDateTime="2024-13-01", onsetPeriod={"start": "2026-01-05"}))
+    (entry,) = chart.entries
+    assert (str(entry.start), entry.unread) == ("2026-01-05", False)
+    assert entry.flaw == "its onsetDateTime cannot be read"
 
 
 def test_an_irrelevant_entry_is_seen_and_says_nothing(knowledge: Knowledge) -> None:
@@ -380,3 +390,10 @@ def test_keys_under_other_names_are_recognised_by_their_resources(knowledge: Kno
         PrefetchKey.CONDITIONS
         not in _chart(knowledge, {"conditions": failed, "item3": _bundle(_condition())}).delivered
     )
+
+
+def test_what_could_not_be_fetched_is_told_in_one_order(knowledge: Knowledge) -> None:
+    """Two workers tell of the same failures in the same words: in the order in which they are told."""
+    unfetched = {key.value: "too slow" for key in reversed(PrefetchKey)}
+    chart = read_chart(ChartReader(read_prefetch({}, (), unfetched=unfetched), "p1", knowledge))
+    assert [gap.reference for gap in chart.gaps] == list(unfetched)
