@@ -12,8 +12,9 @@ from cards.card import Action, Suggestion
 from cards.pama import rated_proposal, without_rating
 from cards.profiles import THERAPY, Replacing, Shape
 from knowledge.appraisal import Appraisal, NoCriteriaApply, Rated, Verdict, best, deciding_variants, suppose
-from knowledge.findings import ConceptId, Presence
+from knowledge.findings import ConceptId, Presence, ProcedureId
 from knowledge.guideline import AppropriatenessCategory, CodedText, Concept, Procedure, Topic
+from knowledge.inference import remembered
 from knowledge.reading import NOT_READ
 from knowledge.vocabulary import written_code
 
@@ -61,7 +62,12 @@ def find_alternative(topic: Topic, appraisal: Appraisal) -> Alternative:
     open_variants = [number for number in may_hold if number not in topic.remaining_variants]
     facts = _recordable(topic, appraisal)
     hold = (appraisal.established and holding) or (() if holding else may_hold)
-    better = _better(topic, appraisal, hold) if hold else Alternative(Instead.NOTHING)
+    pregnant, no_mri = has_note(appraisal, PREGNANCY), has_note(appraisal, MRI_CONTRAINDICATION)
+    better = (
+        _better(topic, appraisal.order.procedures, hold, pregnant, no_mri, appraisal.reading.is_child)
+        if hold
+        else Alternative(Instead.NOTHING)
+    )
     if better.procedures:
         return better
     if not open_variants:
@@ -71,22 +77,22 @@ def find_alternative(topic: Topic, appraisal: Appraisal) -> Alternative:
     return better
 
 
-def _better(topic: Topic, appraisal: Appraisal, hold: tuple[int, ...]) -> Alternative:
+@remembered
+def _better(
+    topic: Topic, procedures: tuple[ProcedureId, ...], hold: tuple[int, ...], pregnant: bool, no_mri: bool, child: bool
+) -> Alternative:
     """The best-rated procedures in the variants that hold, the lowest radiation for the age group first."""
-    ordered = max(best(topic, procedure, hold).rank for procedure in appraisal.order.procedures)
+    ordered = max(best(topic, procedure, hold).rank for procedure in procedures)
     rated = [(best(topic, procedure, hold), topic.procedures[procedure]) for procedure in topic.procedures]
     candidates = [
         (category, procedure)
         for category, procedure in rated
-        if category.rank > ordered and procedure.id not in appraisal.order.procedures
+        if category.rank > ordered and procedure.id not in procedures
     ]
-    pregnant = has_note(appraisal, PREGNANCY)
     allowed = [each for each in candidates if not (pregnant and each[1].ionising)]
-    no_mri = has_note(appraisal, MRI_CONTRAINDICATION)
     preferred = [each for each in allowed if not (no_mri and each[1].modality == "MRI")]
     if not allowed:
         return Alternative(Instead.NOTHING, ionising_passed_over=len(allowed) < len(candidates))
-    child = appraisal.reading.is_child
     first = _first(preferred or allowed, child)
     chosen = [first]
     if not preferred:
@@ -306,6 +312,8 @@ def _contained(order: Mapping[str, Any], carried: Any) -> list[Any]:
     """The contained resources that what is carried over refers to, themselves or through one another."""
     contained = order.get("contained")
     every = [each for each in contained if isinstance(each, dict)] if isinstance(contained, list) else []
+    if not every:
+        return []
     wanted: set[str] = set()
     found: list[Any] = []
     asked = [carried]

@@ -10,7 +10,7 @@ from enum import StrEnum
 from knowledge import episodes
 from knowledge.findings import Chart, ConceptId, Finding, Findings, OrderedProcedure, Presence, ProcedureId, Reading
 from knowledge.guideline import AppropriatenessCategory, Topic
-from knowledge.inference import Standing, VariantMatch, match_variants, topic_entered
+from knowledge.inference import Standing, VariantMatch, match_variants, remembered, topic_entered
 from knowledge.loading import Knowledge
 from knowledge.recognition import recognise
 
@@ -86,11 +86,19 @@ class Appraisal:
 
     @property
     def established(self) -> tuple[int, ...]:
-        return tuple(match.variant for match in self.matches if match.standing is Standing.ESTABLISHED)
+        return _standing(self.matches)[0]
 
     @property
     def possible(self) -> tuple[int, ...]:
-        return tuple(match.variant for match in self.matches if match.standing is Standing.POSSIBLE)
+        return _standing(self.matches)[1]
+
+
+@remembered
+def _standing(matches: tuple[VariantMatch, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The variants that are established, and those that are possible."""
+    established = tuple(match.variant for match in matches if match.standing is Standing.ESTABLISHED)
+    possible = tuple(match.variant for match in matches if match.standing is Standing.POSSIBLE)
+    return established, possible
 
 
 def appraise_order(knowledge: Knowledge, chart: Chart, order: OrderedProcedure, today: date) -> Appraisal:
@@ -126,6 +134,7 @@ OTHER_INDICATION = ConceptId("other-indication")
 CAUDA_EQUINA_REASON = ConceptId("cauda-equina-reason")
 
 
+@remembered
 def appraise(topic: Topic, procedures: tuple[ProcedureId, ...], matches: tuple[VariantMatch, ...]) -> Verdict:
     """The verdict on a procedure, or on the set that an open order stands for.
 
@@ -157,14 +166,14 @@ def suppose(topic: Topic, appraisal: Appraisal, concept: ConceptId) -> Verdict:
     return appraise(topic, appraisal.order.procedures, match_variants(topic, findings))
 
 
+@remembered
 def deciding_variants(topic: Topic, matches: tuple[VariantMatch, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """The variants that set the floor, and those that set the ceiling.
 
     Suspected cauda equina syndrome, once established, rates alone. With nothing established, acute and chronic
     pain without red flags are what is left when nothing else holds.
     """
-    established = tuple(match.variant for match in matches if match.standing is Standing.ESTABLISHED)
-    possible = tuple(match.variant for match in matches if match.standing is Standing.POSSIBLE)
+    established, possible = _standing(matches)
     if topic.decisive_variant in established:
         return (topic.decisive_variant,), (topic.decisive_variant,)
     holding = established or tuple(number for number in possible if number in topic.remaining_variants)
