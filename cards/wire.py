@@ -140,11 +140,11 @@ def _verdict_json(judged: Appraisal) -> Json:
 
 
 def _finding_json(finding: Finding) -> Json:
-    shown: Json = {"concept": finding.concept, "presence": finding.presence.value}
+    shown: Json = {"concept": finding.concept, "presence": str(finding.presence)}
     if finding.value is not None:
         shown["value"] = finding.value
     if finding.evidence:
-        shown["evidence"] = list(dict.fromkeys(evidence.reference for evidence in finding.evidence))
+        shown["evidence"] = list(dict.fromkeys([evidence.reference for evidence in finding.evidence]))
     if finding.presence is Presence.ABSENT and finding.assumed:
         shown["assumed"] = True
     return shown
