@@ -14,7 +14,7 @@ from cards.profiles import THERAPY, Replacing, Shape
 from knowledge.appraisal import Appraisal, NoCriteriaApply, Rated, Verdict, best, deciding_variants, suppose
 from knowledge.findings import ConceptId, Presence, ProcedureId
 from knowledge.guideline import AppropriatenessCategory, CodedText, Concept, Procedure, Topic
-from knowledge.inference import remembered
+from knowledge.inference import Standing, VariantMatch, remembered
 from knowledge.reading import NOT_READ
 from knowledge.vocabulary import written_code
 
@@ -58,26 +58,38 @@ def find_alternative(topic: Topic, appraisal: Appraisal) -> Alternative:
     """The better-rated study where one exists, else conservative care, else the facts that would settle the rating."""
     if isinstance(appraisal.verdict, NoCriteriaApply):
         return Alternative(Instead.NOTHING)
-    holding, may_hold = deciding_variants(topic, appraisal.matches)
-    open_variants = [number for number in may_hold if number not in topic.remaining_variants]
-    facts = _recordable(topic, appraisal)
-    hold = (appraisal.established and holding) or (() if holding else may_hold)
-    pregnant, no_mri = has_note(appraisal, PREGNANCY), has_note(appraisal, MRI_CONTRAINDICATION)
-    better = (
-        _better(topic, appraisal.order.procedures, hold, pregnant, no_mri, appraisal.reading.is_child)
-        if hold
-        else Alternative(Instead.NOTHING)
+    found = _whatever_the_facts(
+        topic,
+        appraisal.matches,
+        appraisal.order.procedures,
+        has_note(appraisal, PREGNANCY),
+        has_note(appraisal, MRI_CONTRAINDICATION),
+        appraisal.reading.is_child,
     )
-    if better.procedures:
-        return better
-    if not open_variants:
-        return Alternative(Instead.CONSERVATIVE_CARE, ionising_passed_over=better.ionising_passed_over)
-    if facts:
+    if found.kind is Instead.NOTHING and (facts := _recordable(topic, appraisal)):
         return Alternative(Instead.MISSING_FACTS, facts=facts)
-    return better
+    return found
 
 
 @remembered
+def _whatever_the_facts(
+    topic: Topic,
+    matches: tuple[VariantMatch, ...],
+    procedures: tuple[ProcedureId, ...],
+    pregnant: bool,
+    no_mri: bool,
+    child: bool,
+) -> Alternative:
+    """The better-rated study, or conservative care where every variant with a red flag is ruled out; else nothing."""
+    holding, may_hold = deciding_variants(topic, matches)
+    established = any(match.standing is Standing.ESTABLISHED for match in matches)
+    hold = (established and holding) or (() if holding else may_hold)
+    better = _better(topic, procedures, hold, pregnant, no_mri, child) if hold else Alternative(Instead.NOTHING)
+    if better.procedures or any(number not in topic.remaining_variants for number in may_hold):
+        return better
+    return Alternative(Instead.CONSERVATIVE_CARE, ionising_passed_over=better.ionising_passed_over)
+
+
 def _better(
     topic: Topic, procedures: tuple[ProcedureId, ...], hold: tuple[int, ...], pregnant: bool, no_mri: bool, child: bool
 ) -> Alternative:

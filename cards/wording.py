@@ -345,20 +345,21 @@ def _findings_paragraphs(topic: Topic, appraisal: Appraisal) -> list[str]:
     not_counted: list[str] = []
     unseen = frozenset(appraisal.reading.unseen_counts_as_empty)
     for finding in appraisal.findings.values():
-        concept, presence, evidence = topic.concepts[finding.concept], finding.presence, finding.evidence
+        concept, evidence = topic.concepts[finding.concept], finding.evidence
         left_out = _not_counted(finding) if finding.passed_over and concept.needs else []
         if left_out and not concept.internal:
             not_counted.append(f"{concept.short}: {_evidence(left_out[0])}")
-        if presence is Presence.PRESENT:
-            if not concept.internal:
-                found.append(f"- {_fact(concept, finding)}")
-        elif presence is Presence.UNKNOWN:
-            if evidence and not concept.internal and evidence[0].how != NOT_READ:
-                doubtful.append(f"- {capitalised(concept.label)} is left open by {_evidence(evidence[0])}")
-        elif finding.assumed and evidence:
-            refuted.append(f"{capitalised(concept.label)}: {_evidence(evidence[0])}")
-        elif finding.assumed and concept.needs and not left_out and not unseen.intersection(concept.needs):
-            absent.append(concept.short)
+        if finding.assumed:
+            if evidence:
+                refuted.append(f"{capitalised(concept.label)}: {_evidence(evidence[0])}")
+            elif concept.needs and not left_out and unseen.isdisjoint(concept.needs):
+                absent.append(concept.short)
+        elif concept.internal:
+            continue
+        elif finding.presence is Presence.PRESENT:
+            found.append(f"- {_fact(concept, finding)}")
+        elif finding.presence is Presence.UNKNOWN and evidence and evidence[0].how != NOT_READ:
+            doubtful.append(f"- {capitalised(concept.label)} is left open by {_evidence(evidence[0])}")
     return [
         "**Found in the chart**\n" + "\n".join(found + doubtful) if found or doubtful else "",
         f"**Refuted in the chart:** {'; '.join(refuted)}." if refuted else "",

@@ -10,7 +10,16 @@ from enum import StrEnum
 from knowledge import episodes
 from knowledge.findings import Chart, ConceptId, Finding, Findings, OrderedProcedure, Presence, ProcedureId, Reading
 from knowledge.guideline import AppropriatenessCategory, Topic
-from knowledge.inference import Standing, VariantMatch, match_variants, remembered, topic_entered
+from knowledge.inference import (
+    Standing,
+    State,
+    VariantMatch,
+    in_states,
+    match_variants,
+    remembered,
+    states_of,
+    topic_entered,
+)
 from knowledge.loading import Knowledge
 from knowledge.recognition import recognise
 
@@ -106,16 +115,34 @@ def appraise_order(knowledge: Knowledge, chart: Chart, order: OrderedProcedure, 
     authored = order.authored
     as_of = min(authored.earliest, today) if authored is not None and authored.is_day else today
     reading = recognise(chart, order, as_of, today, knowledge.topic, knowledge.vocabulary, knowledge.orders)
-    closed = _closed(knowledge.topic, order, reading)
-    matches = () if closed else match_variants(knowledge.topic, reading.findings)
-    verdict: Verdict = NoCriteriaApply(closed) if closed else appraise(knowledge.topic, order.procedures, matches)
+    matches, verdict = _settled(
+        knowledge.topic, order.procedures, reading.is_child, tuple(reading.findings), states_of(reading.findings)
+    )
     return Appraisal(order, as_of, reading, matches, verdict)
 
 
-def _closed(topic: Topic, order: OrderedProcedure, reading: Reading) -> NoCriteriaReason | None:
+@remembered
+def _settled(
+    topic: Topic,
+    procedures: tuple[ProcedureId, ...],
+    is_child: bool,
+    concepts: tuple[ConceptId, ...],
+    states: tuple[State, ...],
+) -> tuple[tuple[VariantMatch, ...], Verdict]:
+    """The variants that bear on the order, and its verdict: nothing but the states of the findings decides them."""
+    findings = in_states(concepts, states)
+    closed = _closed(topic, procedures, is_child, findings)
+    if closed is not None:
+        return (), NoCriteriaApply(closed)
+    matches = match_variants(topic, findings)
+    return matches, appraise(topic, procedures, matches)
+
+
+def _closed(
+    topic: Topic, procedures: tuple[ProcedureId, ...], is_child: bool, findings: Findings
+) -> NoCriteriaReason | None:
     """Why the topic is not entered; None where it is."""
-    findings = reading.findings
-    if not order.procedures:
+    if not procedures:
         return NoCriteriaReason.NOT_A_RATED_PROCEDURE
     elsewhere = [findings[concept].presence for concept in (HIGH_ENERGY_TRAUMA, OTHER_INDICATION)]
     if Presence.PRESENT in elsewhere:
@@ -124,7 +151,7 @@ def _closed(topic: Topic, order: OrderedProcedure, reading: Reading) -> NoCriter
         return NoCriteriaReason.NO_LOW_BACK_PAIN_INDICATION
     if topic_entered(topic, findings) is not True:
         return NoCriteriaReason.OUT_OF_SCOPE_INDICATION
-    if reading.is_child and findings[episodes.DURATION].value == episodes.SUBACUTE_OR_CHRONIC:
+    if is_child and findings[episodes.DURATION].value == episodes.SUBACUTE_OR_CHRONIC:
         return NoCriteriaReason.OUT_OF_SCOPE_INDICATION
     return None
 

@@ -55,17 +55,26 @@ class VariantMatch:
 
 def match_variants(topic: Topic, findings: Findings) -> tuple[VariantMatch, ...]:
     """Every variant of the topic against the findings, in the order of the topic."""
-    states = [(each.presence, each.value, each.detail) for each in findings.values()]
-    return _matched(topic, tuple(findings), tuple(states))
+    return _matched(topic, tuple(findings), states_of(findings))
+
+
+def states_of(findings: Findings) -> tuple[State, ...]:
+    """All that the guideline asks of the findings, without what they rest on."""
+    return tuple([(each.presence, each.value, each.detail) for each in findings.values()])
+
+
+def in_states(concepts: tuple[ConceptId, ...], states: tuple[State, ...]) -> Findings:
+    """Findings that are in these states, and rest on nothing."""
+    return {
+        concept: Finding(concept, presence, value=value, detail=detail)
+        for concept, (presence, value, detail) in zip(concepts, states, strict=True)
+    }
 
 
 @remembered
 def _matched(topic: Topic, concepts: tuple[ConceptId, ...], states: tuple[State, ...]) -> tuple[VariantMatch, ...]:
     """The same for all charts whose findings are in the same states: nothing else is asked of them."""
-    findings = {
-        concept: Finding(concept, presence, value=value, detail=detail)
-        for concept, (presence, value, detail) in zip(concepts, states, strict=True)
-    }
+    findings = in_states(concepts, states)
     matches = []
     for variant in topic.variants.values():
         standing = _STANDING[evaluate(variant.criterion, findings)]
