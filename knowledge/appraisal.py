@@ -19,6 +19,7 @@ from knowledge.inference import (
     remembered,
     states_of,
     topic_entered,
+    variants_in,
 )
 from knowledge.loading import Knowledge
 from knowledge.recognition import recognise
@@ -134,7 +135,7 @@ def _settled(
     closed = _closed(topic, procedures, is_child, findings)
     if closed is not None:
         return (), NoCriteriaApply(closed)
-    matches = match_variants(topic, findings)
+    matches = variants_in(topic, concepts, states)
     return matches, appraise(topic, procedures, matches)
 
 

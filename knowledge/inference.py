@@ -55,7 +55,7 @@ class VariantMatch:
 
 def match_variants(topic: Topic, findings: Findings) -> tuple[VariantMatch, ...]:
     """Every variant of the topic against the findings, in the order of the topic."""
-    return _matched(topic, tuple(findings), states_of(findings))
+    return variants_in(topic, tuple(findings), states_of(findings))
 
 
 def states_of(findings: Findings) -> tuple[State, ...]:
@@ -72,8 +72,8 @@ def in_states(concepts: tuple[ConceptId, ...], states: tuple[State, ...]) -> Fin
 
 
 @remembered
-def _matched(topic: Topic, concepts: tuple[ConceptId, ...], states: tuple[State, ...]) -> tuple[VariantMatch, ...]:
-    """The same for all charts whose findings are in the same states: nothing else is asked of them."""
+def variants_in(topic: Topic, concepts: tuple[ConceptId, ...], states: tuple[State, ...]) -> tuple[VariantMatch, ...]:
+    """The same for all charts whose findings are in these states: nothing else is asked of them."""
     findings = in_states(concepts, states)
     matches = []
     for variant in topic.variants.values():

@@ -26,7 +26,7 @@ from knowledge.findings import (
     Reading,
     ValueSetId,
 )
-from knowledge.guideline import Concept, ConceptReading, Silence, Topic
+from knowledge.guideline import Concept, ConceptReading, Silence, Threshold, Topic
 from knowledge.orders import OrderCodes
 from knowledge.reading import NOT_READ, Case, Weighing, counts, evidence_of, in_window
 from knowledge.vocabulary import Strength, Vocabulary, is_sequela
@@ -313,21 +313,29 @@ def _read_measurements(case: Case, concept: Concept, reading: ConceptReading, fo
         measured = entry.measurement
         if measured is None or measured.number is None or not case.vocabulary.strength(entry.codings, value_set):
             continue
-        unit = case.topic.observations.units.get((measured.unit or "").lower(), "")
-        # Without a unit we know, the number is held against the bound of every unit.
-        bounds = [limit.value] if limit.value is not None else list(limit.by_unit.values())
-        bounds = [limit.by_unit[unit]] if unit in limit.by_unit else bounds
-        beyond = {_is_beyond(measured, bound, reading.limit_is) for bound in bounds if bound is not None}
-        if beyond == {False}:
+        beyond = _lies_beyond(case, measured, limit, reading.limit_is)
+        if beyond is False:
             continue
         in_time, open_because = counts(case, concept, reading, entry)
         if not (in_time or open_because):
             continue
         label = _label(case, entry, value_set)
-        if beyond == {True} and in_time:
+        if beyond and in_time:
             found.add(entry, label, Strength.INCLUDED)
         else:
             found.leave_open(entry, label, open_because or "value or unit uncertain")
+
+
+def _lies_beyond(case: Case, measured: Measurement, limit: Threshold, limit_is: str) -> Truth:
+    """Whether a measured value lies on the far side of a limit; None where its comparator or unit leave that open."""
+    unit = case.topic.observations.units.get((measured.unit or "").lower(), "")
+    if unit in limit.by_unit:
+        return _is_beyond(measured, limit.by_unit[unit], limit_is)
+    if limit.value is not None:
+        return _is_beyond(measured, limit.value, limit_is)
+    # Without a unit we know, the number is held against the bound of every unit.
+    found = {_is_beyond(measured, bound, limit_is) for bound in limit.by_unit.values()}
+    return found.pop() if len(found) == 1 else None
 
 
 def _is_beyond(measured: Measurement, bound: float, limit_is: str) -> Truth:
