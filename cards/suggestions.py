@@ -80,7 +80,7 @@ def _whatever_the_facts(
     no_mri: bool,
     child: bool,
 ) -> Alternative:
-    """The better-rated study, or conservative care where every variant with a red flag is ruled out; else nothing."""
+    """The better-rated study, or conservative care where none but the remaining variants may hold; else nothing."""
     holding, may_hold = deciding_variants(topic, matches)
     established = any(match.standing is Standing.ESTABLISHED for match in matches)
     hold = (established and holding) or (() if holding else may_hold)
