@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,15 +31,18 @@ class Configuration:
     @classmethod
     def read(cls, sent: object) -> Configuration:
         """The options of a request; what is unknown or of another type is passed over."""
-        given: Mapping[str, Any] = sent if isinstance(sent, dict) else {}
-        declined = frozenset(kind for kind in CardKind if given.get(kind.value) is False)
-        most = given.get(MAX_CARDS)
+        if not isinstance(sent, dict):
+            return cls()
+        declined = frozenset(kind for kind in CardKind if sent.get(kind.value) is False)
+        most = sent.get(MAX_CARDS)
         if not isinstance(most, int) or isinstance(most, bool) or most < 0:
             most = _MOST
         return cls(declined, most)
 
-    def dealt(self, cards: Iterable[Card]) -> tuple[Card, ...]:
+    def dealt(self, cards: Sequence[Card]) -> tuple[Card, ...]:
         """The cards that are sent: the most urgent first where there are too many, in their own order."""
+        if not self.declined and len(cards) <= self.most_cards:
+            return tuple(cards)
         wanted = [card for card in cards if card.kind not in self.declined or card.indicator is Indicator.CRITICAL]
         urgent = sorted(wanted, key=lambda card: (_URGENCY[card.indicator], card.kind is CardKind.GUIDELINE))
         kept = {id(card) for card in urgent[: self.most_cards]}

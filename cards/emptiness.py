@@ -8,7 +8,7 @@ from typing import Any
 
 def filled(members: Mapping[str, Any]) -> dict[str, Any]:
     """The members that have a value; false and 0 are values."""
-    return {name: value for name, value in members.items() if not _is_empty(value)}
+    return {name: value for name, value in members.items() if value or not _is_empty(value)}
 
 
 def without_empty(value: Any) -> Any:
@@ -16,15 +16,24 @@ def without_empty(value: Any) -> Any:
 
     Extensions of a list's primitives (``_given`` beside ``given``) stand by place: they go where a place would be lost.
     """
-    if isinstance(value, dict):
-        left = {name: kept for name, each in value.items() if (kept := without_empty(each)) or not _is_empty(kept)}
-        for name in [name for name in left if name[:1] == "_" and isinstance(value[name], list)]:
-            if any(_has_lost_a_place(value.get(each), left.get(each)) for each in (name, name[1:])):
-                del left[name]
-        return left
     if isinstance(value, list):
-        return [kept for each in value if (kept := without_empty(each)) or not _is_empty(kept)]
-    return value
+        kept = [without_empty(each) if isinstance(each, (dict, list)) else each for each in value]
+        return [each for each in kept if each or not _is_empty(each)]
+    if not isinstance(value, dict):
+        return value
+    left, by_place = {}, []
+    for name, each in value.items():
+        if isinstance(each, (dict, list)):
+            if inner := without_empty(each):
+                left[name] = inner
+                if name[:1] == "_" and isinstance(each, list):
+                    by_place.append(name)
+        elif each or not _is_empty(each):
+            left[name] = each
+    for name in by_place:
+        if any(_has_lost_a_place(value.get(each), left.get(each)) for each in (name, name[1:])):
+            del left[name]
+    return left
 
 
 def _has_lost_a_place(sent: Any, left: Any) -> bool:

@@ -20,4 +20,4 @@ class IssuedCard:
 
 def issue(card: Card, new_uuid: Callable[[], str]) -> IssuedCard:
     """Name the card and each of its suggestions."""
-    return IssuedCard(card, new_uuid(), tuple(new_uuid() for _ in card.suggestions))
+    return IssuedCard(card, new_uuid(), tuple([new_uuid() for _ in card.suggestions]))

@@ -12,8 +12,9 @@ from cards.card import Action, Suggestion
 from cards.pama import rated_proposal, without_rating
 from cards.profiles import THERAPY, Replacing, Shape
 from knowledge.appraisal import Appraisal, NoCriteriaApply, Rated, Verdict, best, deciding_variants, suppose
-from knowledge.findings import ConceptId, Presence
+from knowledge.findings import ConceptId, Presence, ProcedureId
 from knowledge.guideline import AppropriatenessCategory, CodedText, Concept, Procedure, Topic
+from knowledge.inference import Standing, VariantMatch, remembered
 from knowledge.reading import NOT_READ
 from knowledge.vocabulary import written_code
 
@@ -57,36 +58,53 @@ def find_alternative(topic: Topic, appraisal: Appraisal) -> Alternative:
     """The better-rated study where one exists, else conservative care, else the facts that would settle the rating."""
     if isinstance(appraisal.verdict, NoCriteriaApply):
         return Alternative(Instead.NOTHING)
-    holding, may_hold = deciding_variants(topic, appraisal.matches)
-    open_variants = [number for number in may_hold if number not in topic.remaining_variants]
-    facts = _recordable(topic, appraisal)
-    hold = (appraisal.established and holding) or (() if holding else may_hold)
-    better = _better(topic, appraisal, hold) if hold else Alternative(Instead.NOTHING)
-    if better.procedures:
-        return better
-    if not open_variants:
-        return Alternative(Instead.CONSERVATIVE_CARE, ionising_passed_over=better.ionising_passed_over)
-    if facts:
+    found = _whatever_the_facts(
+        topic,
+        appraisal.matches,
+        appraisal.order.procedures,
+        has_note(appraisal, PREGNANCY),
+        has_note(appraisal, MRI_CONTRAINDICATION),
+        appraisal.reading.is_child,
+    )
+    if found.kind is Instead.NOTHING and (facts := _recordable(topic, appraisal)):
         return Alternative(Instead.MISSING_FACTS, facts=facts)
-    return better
+    return found
 
 
-def _better(topic: Topic, appraisal: Appraisal, hold: tuple[int, ...]) -> Alternative:
+@remembered
+def _whatever_the_facts(
+    topic: Topic,
+    matches: tuple[VariantMatch, ...],
+    procedures: tuple[ProcedureId, ...],
+    pregnant: bool,
+    no_mri: bool,
+    child: bool,
+) -> Alternative:
+    """The better-rated study, or conservative care where none but the remaining variants may hold; else nothing."""
+    holding, may_hold = deciding_variants(topic, matches)
+    established = any(match.standing is Standing.ESTABLISHED for match in matches)
+    hold = (established and holding) or (() if holding else may_hold)
+    better = _better(topic, procedures, hold, pregnant, no_mri, child) if hold else Alternative(Instead.NOTHING)
+    if better.procedures or any(number not in topic.remaining_variants for number in may_hold):
+        return better
+    return Alternative(Instead.CONSERVATIVE_CARE, ionising_passed_over=better.ionising_passed_over)
+
+
+def _better(
+    topic: Topic, procedures: tuple[ProcedureId, ...], hold: tuple[int, ...], pregnant: bool, no_mri: bool, child: bool
+) -> Alternative:
     """The best-rated procedures in the variants that hold, the lowest radiation for the age group first."""
-    ordered = max(best(topic, procedure, hold).rank for procedure in appraisal.order.procedures)
+    ordered = max(best(topic, procedure, hold).rank for procedure in procedures)
     rated = [(best(topic, procedure, hold), topic.procedures[procedure]) for procedure in topic.procedures]
     candidates = [
         (category, procedure)
         for category, procedure in rated
-        if category.rank > ordered and procedure.id not in appraisal.order.procedures
+        if category.rank > ordered and procedure.id not in procedures
     ]
-    pregnant = has_note(appraisal, PREGNANCY)
     allowed = [each for each in candidates if not (pregnant and each[1].ionising)]
-    no_mri = has_note(appraisal, MRI_CONTRAINDICATION)
     preferred = [each for each in allowed if not (no_mri and each[1].modality == "MRI")]
     if not allowed:
         return Alternative(Instead.NOTHING, ionising_passed_over=len(allowed) < len(candidates))
-    child = appraisal.reading.is_child
     first = _first(preferred or allowed, child)
     chosen = [first]
     if not preferred:
@@ -306,6 +324,8 @@ def _contained(order: Mapping[str, Any], carried: Any) -> list[Any]:
     """The contained resources that what is carried over refers to, themselves or through one another."""
     contained = order.get("contained")
     every = [each for each in contained if isinstance(each, dict)] if isinstance(contained, list) else []
+    if not every:
+        return []
     wanted: set[str] = set()
     found: list[Any] = []
     asked = [carried]

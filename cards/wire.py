@@ -9,7 +9,7 @@ from cards.card import Action, Link, Suggestion
 from cards.emptiness import filled
 from cards.issue import IssuedCard
 from knowledge.appraisal import Appraisal, NoCriteriaApply, NotJudged, Rated, Undetermined
-from knowledge.findings import Finding, Presence
+from knowledge.findings import Finding
 from knowledge.guideline import CodedText, Topic
 
 Json = dict[str, Any]
@@ -140,11 +140,11 @@ def _verdict_json(judged: Appraisal) -> Json:
 
 
 def _finding_json(finding: Finding) -> Json:
-    shown: Json = {"concept": finding.concept, "presence": finding.presence.value}
+    shown: Json = {"concept": finding.concept, "presence": str(finding.presence)}
     if finding.value is not None:
         shown["value"] = finding.value
     if finding.evidence:
-        shown["evidence"] = list(dict.fromkeys(evidence.reference for evidence in finding.evidence))
-    if finding.presence is Presence.ABSENT and finding.assumed:
+        shown["evidence"] = list(dict.fromkeys([evidence.reference for evidence in finding.evidence]))
+    if finding.assumed:
         shown["assumed"] = True
     return shown

@@ -9,7 +9,7 @@ from knowledge.appraisal import Appraisal, deciding_variants
 from knowledge.episodes import DURATION, SIX_WEEKS
 from knowledge.findings import ConceptId, Evidence, Finding, PrefetchKey, Presence, ProcedureId
 from knowledge.guideline import AppropriatenessCategory, Concept, Procedure, RelativeRadiationLevel, Topic
-from knowledge.inference import VariantMatch
+from knowledge.inference import Standing, VariantMatch, remembered
 from knowledge.reading import NOT_READ
 
 LONGEST_SUMMARY = 139
@@ -61,7 +61,8 @@ def _inert(found: re.Match[str]) -> str:
     return _ENTITIES.get(found[0], f"\\{found[0]}")
 
 
-def study_name(topic: Topic, procedures: Sequence[ProcedureId]) -> str:
+@remembered
+def study_name(topic: Topic, procedures: tuple[ProcedureId, ...]) -> str:
     """The short name of the ordered study, capitalised; open contrast is said."""
     found = [topic.procedures[procedure] for procedure in procedures]
     if len(found) == 1:
@@ -261,25 +262,25 @@ def detail(topic: Topic, appraisal: Appraisal, instead: Sequence[str], *, one_of
 
     ``one_of_several``: other orders of the call were judged too, so the order is named.
     """
+    order = appraisal.order
     paragraphs = [
         _order_paragraph(appraisal, one_of_several=one_of_several),
-        _rating_paragraph(topic, appraisal),
-        _facts_paragraph(topic, appraisal),
-        _refuted_paragraph(topic, appraisal),
-        _searched_paragraph(topic, appraisal),
-        _not_counted_paragraph(topic, appraisal),
+        _rating_paragraph(topic, appraisal.matches, order.procedures),
+        *_findings_paragraphs(topic, appraisal),
         _unseen_paragraph(appraisal),
-        _radiation_paragraph(topic, appraisal),
+        _radiation_paragraph(topic, order.procedures, appraisal.reading.is_child),
         _instead_paragraph(instead),
         _notes_paragraph(topic, appraisal),
         _child_paragraph(appraisal),
         _authorship_paragraph(topic),
     ]
-    return "\n\n".join(paragraph for paragraph in paragraphs if paragraph)
+    return "\n\n".join([paragraph for paragraph in paragraphs if paragraph])
 
 
 def _order_paragraph(appraisal: Appraisal, *, one_of_several: bool) -> str:
     order = appraisal.order
+    if not one_of_several and not order.read_from_text:
+        return ""
     quoted = escaped(order.text)
     parts = []
     if one_of_several:
@@ -294,41 +295,38 @@ def _order_paragraph(appraisal: Appraisal, *, one_of_several: bool) -> str:
     return "\n\n".join(parts)
 
 
-def _rating_paragraph(topic: Topic, appraisal: Appraisal) -> str:
-    holding, may_hold = deciding_variants(topic, appraisal.matches)
-    numbers = holding if appraisal.established else may_hold
+@remembered
+def _rating_paragraph(topic: Topic, matches: tuple[VariantMatch, ...], procedures: tuple[ProcedureId, ...]) -> str:
+    holding, may_hold = deciding_variants(topic, matches)
+    established = [match for match in matches if match.standing is Standing.ESTABLISHED]
+    numbers = holding if established else may_hold
     if not numbers:
         return ""
-    by_number = {match.variant: match for match in appraisal.matches}
-    if appraisal.established:
-        lines = [_variant_line(topic, by_number[number], appraisal) for number in holding]
+    if established:
+        lines = [_variant_line(topic, match, procedures) for match in established if match.variant in holding]
         return "**What the ACR rates**\n" + "\n".join(lines)
     if len(numbers) == len(topic.variants):
-        return f"**What the ACR rates**\n{_every_scenario(topic, appraisal, numbers)}"
-    lines = [_possible_line(topic, number, appraisal) for number in numbers]
+        return f"**What the ACR rates**\n{_every_scenario(topic, procedures, numbers)}"
+    lines = [_possible_line(topic, number, procedures) for number in numbers]
     return "**What the ACR rates** (scenarios that are possible)\n" + "\n".join(lines)
 
 
-def _possible_line(topic: Topic, number: int, appraisal: Appraisal) -> str:
-    return f"- Variant {number}, {topic.variants[number].short}: *{_ratings(topic, number, appraisal)}*"
+def _possible_line(topic: Topic, number: int, procedures: Iterable[ProcedureId]) -> str:
+    return f"- Variant {number}, {topic.variants[number].short}: *{_ratings(topic, number, procedures)}*"
 
 
-def _ratings(topic: Topic, number: int, appraisal: Appraisal) -> str:
+def _ratings(topic: Topic, number: int, procedures: Iterable[ProcedureId]) -> str:
     ratings = topic.variants[number].ratings
-    return listed(sorted({CATEGORY[ratings[procedure].category] for procedure in appraisal.order.procedures}))
+    return listed(sorted({CATEGORY[ratings[procedure].category] for procedure in procedures}))
 
 
-def _variant_line(topic: Topic, match: VariantMatch, appraisal: Appraisal) -> str:
+def _variant_line(topic: Topic, match: VariantMatch, procedures: Iterable[ProcedureId]) -> str:
     name = match.scenario.name if match.scenario is not None else topic.variants[match.variant].title.rstrip(".")
-    return f'- Variant {match.variant}, "{name}": *{_ratings(topic, match.variant, appraisal)}*'
+    return f'- Variant {match.variant}, "{name}": *{_ratings(topic, match.variant, procedures)}*'
 
 
-def _every_scenario(topic: Topic, appraisal: Appraisal, numbers: Iterable[int]) -> str:
-    found = {
-        topic.variants[number].ratings[procedure].category
-        for number in numbers
-        for procedure in appraisal.order.procedures
-    }
+def _every_scenario(topic: Topic, procedures: Iterable[ProcedureId], numbers: Iterable[int]) -> str:
+    found = {topic.variants[number].ratings[procedure].category for number in numbers for procedure in procedures}
     lowest, highest = min(found, key=lambda each: each.rank), max(found, key=lambda each: each.rank)
     if lowest is highest:
         return f"It is rated *{CATEGORY[lowest]}* in each of the seven scenarios."
@@ -338,35 +336,40 @@ def _every_scenario(topic: Topic, appraisal: Appraisal, numbers: Iterable[int]) 
     )
 
 
-def _facts_paragraph(topic: Topic, appraisal: Appraisal) -> str:
-    shown = [
-        finding
-        for finding in appraisal.findings.values()
-        if finding.presence is Presence.PRESENT and finding.concept not in topic.internal
+def _findings_paragraphs(topic: Topic, appraisal: Appraisal) -> list[str]:
+    """What is found or left open, refuted, searched and not found, and not counted: each finding is looked at once."""
+    found: list[str] = []
+    doubtful: list[str] = []
+    refuted: list[str] = []
+    absent: list[str] = []
+    not_counted: list[str] = []
+    unseen = frozenset(appraisal.reading.unseen_counts_as_empty)
+    for finding in appraisal.findings.values():
+        concept, evidence = topic.concepts[finding.concept], finding.evidence
+        left_out = _not_counted(finding) if finding.passed_over and concept.needs else []
+        if left_out and not concept.internal:
+            not_counted.append(f"{concept.short}: {_evidence(left_out[0])}")
+        if finding.assumed:
+            if evidence:
+                refuted.append(f"{capitalised(concept.label)}: {_evidence(evidence[0])}")
+            elif concept.needs and not left_out and unseen.isdisjoint(concept.needs):
+                absent.append(concept.short)
+        elif concept.internal:
+            continue
+        elif finding.presence is Presence.PRESENT:
+            found.append(f"- {_fact(concept, finding)}")
+        elif finding.presence is Presence.UNKNOWN and evidence and evidence[0].how != NOT_READ:
+            doubtful.append(f"- {capitalised(concept.label)} is left open by {_evidence(evidence[0])}")
+    return [
+        "**Found in the chart**\n" + "\n".join(found + doubtful) if found or doubtful else "",
+        f"**Refuted in the chart:** {'; '.join(refuted)}." if refuted else "",
+        f"**Searched and not found:** {listed(absent, 'and')}." if absent else "",
+        f"**In the chart, but not counted:** {'; '.join(not_counted)}." if not_counted else "",
     ]
-    lines = [f"- {_fact(topic, finding)}" for finding in shown]
-    doubtful = [
-        f"- {capitalised(topic.concepts[finding.concept].label)} is left open by {_evidence(finding.evidence[0])}"
-        for finding in appraisal.findings.values()
-        if finding.presence is Presence.UNKNOWN
-        and finding.concept not in topic.internal
-        and finding.evidence
-        and finding.evidence[0].how != NOT_READ
-    ]
-    return "**Found in the chart**\n" + "\n".join(lines + doubtful) if lines + doubtful else ""
 
 
-def _refuted_paragraph(topic: Topic, appraisal: Appraisal) -> str:
-    denied = [
-        f"{capitalised(topic.concepts[finding.concept].label)}: {_evidence(finding.evidence[0])}"
-        for finding in appraisal.findings.values()
-        if finding.presence is Presence.ABSENT and finding.assumed and finding.evidence
-    ]
-    return f"**Refuted in the chart:** {'; '.join(denied)}." if denied else ""
-
-
-def _fact(topic: Topic, finding: Finding) -> str:
-    label = capitalised(topic.concepts[finding.concept].label)
+def _fact(concept: Concept, finding: Finding) -> str:
+    label = capitalised(concept.label)
     if finding.concept == DURATION:
         label = f"Duration {finding.detail or (finding.value or '').replace('-', ' ')}"
     if not finding.evidence:
@@ -385,32 +388,9 @@ def _place(reference: str) -> str:
     return "on the order" if reference.startswith("order.") else escaped(reference)
 
 
-def _searched_paragraph(topic: Topic, appraisal: Appraisal) -> str:
-    absent = [
-        topic.concepts[finding.concept].short
-        for finding in appraisal.findings.values()
-        if finding.presence is Presence.ABSENT
-        and finding.assumed
-        and not finding.evidence
-        and not _not_counted(finding)
-        and topic.concepts[finding.concept].needs
-        and not set(topic.concepts[finding.concept].needs) & set(appraisal.reading.unseen_counts_as_empty)
-    ]
-    return f"**Searched and not found:** {listed(absent, 'and')}." if absent else ""
-
-
 def _not_counted(finding: Finding) -> list[Evidence]:
     """Entries of a fact's kind that do not count; a harmless measurement is none of them."""
     return [each for each in finding.passed_over if not each.reference.startswith("Observation/")]
-
-
-def _not_counted_paragraph(topic: Topic, appraisal: Appraisal) -> str:
-    found = [
-        f"{topic.concepts[finding.concept].short}: {_evidence(_not_counted(finding)[0])}"
-        for finding in appraisal.findings.values()
-        if finding.concept not in topic.internal and topic.concepts[finding.concept].needs and _not_counted(finding)
-    ]
-    return f"**In the chart, but not counted:** {'; '.join(found)}." if found else ""
 
 
 def _unseen_paragraph(appraisal: Appraisal) -> str:
@@ -431,9 +411,9 @@ def _unseen_paragraph(appraisal: Appraisal) -> str:
     return "\n\n".join(parts)
 
 
-def _radiation_paragraph(topic: Topic, appraisal: Appraisal) -> str:
-    child = appraisal.reading.is_child
-    procedures = [topic.procedures[each] for each in appraisal.order.procedures]
+@remembered
+def _radiation_paragraph(topic: Topic, ordered: tuple[ProcedureId, ...], child: bool) -> str:
+    procedures = [topic.procedures[each] for each in ordered]
     if len(procedures) > 1 and len({_level(procedure, child) for procedure in procedures}) == 1:
         return f"**Radiation:** {_dose(procedures[0], child)}, with any contrast."
     lines = [f"{procedure.short} {_dose(procedure, child)}" for procedure in procedures]

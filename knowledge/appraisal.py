@@ -10,7 +10,17 @@ from enum import StrEnum
 from knowledge import episodes
 from knowledge.findings import Chart, ConceptId, Finding, Findings, OrderedProcedure, Presence, ProcedureId, Reading
 from knowledge.guideline import AppropriatenessCategory, Topic
-from knowledge.inference import Standing, VariantMatch, match_variants, topic_entered
+from knowledge.inference import (
+    Standing,
+    State,
+    VariantMatch,
+    in_states,
+    match_variants,
+    remembered,
+    states_of,
+    topic_entered,
+    variants_in,
+)
 from knowledge.loading import Knowledge
 from knowledge.recognition import recognise
 
@@ -86,11 +96,19 @@ class Appraisal:
 
     @property
     def established(self) -> tuple[int, ...]:
-        return tuple(match.variant for match in self.matches if match.standing is Standing.ESTABLISHED)
+        return _standing(self.matches)[0]
 
     @property
     def possible(self) -> tuple[int, ...]:
-        return tuple(match.variant for match in self.matches if match.standing is Standing.POSSIBLE)
+        return _standing(self.matches)[1]
+
+
+@remembered
+def _standing(matches: tuple[VariantMatch, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The variants that are established, and those that are possible."""
+    established = tuple(match.variant for match in matches if match.standing is Standing.ESTABLISHED)
+    possible = tuple(match.variant for match in matches if match.standing is Standing.POSSIBLE)
+    return established, possible
 
 
 def appraise_order(knowledge: Knowledge, chart: Chart, order: OrderedProcedure, today: date) -> Appraisal:
@@ -98,16 +116,34 @@ def appraise_order(knowledge: Knowledge, chart: Chart, order: OrderedProcedure, 
     authored = order.authored
     as_of = min(authored.earliest, today) if authored is not None and authored.is_day else today
     reading = recognise(chart, order, as_of, today, knowledge.topic, knowledge.vocabulary, knowledge.orders)
-    closed = _closed(knowledge.topic, order, reading)
-    matches = () if closed else match_variants(knowledge.topic, reading.findings)
-    verdict: Verdict = NoCriteriaApply(closed) if closed else appraise(knowledge.topic, order.procedures, matches)
+    matches, verdict = _settled(
+        knowledge.topic, order.procedures, reading.is_child, tuple(reading.findings), states_of(reading.findings)
+    )
     return Appraisal(order, as_of, reading, matches, verdict)
 
 
-def _closed(topic: Topic, order: OrderedProcedure, reading: Reading) -> NoCriteriaReason | None:
+@remembered
+def _settled(
+    topic: Topic,
+    procedures: tuple[ProcedureId, ...],
+    is_child: bool,
+    concepts: tuple[ConceptId, ...],
+    states: tuple[State, ...],
+) -> tuple[tuple[VariantMatch, ...], Verdict]:
+    """The variants that bear on the order, and its verdict: nothing but the states of the findings decides them."""
+    findings = in_states(concepts, states)
+    closed = _closed(topic, procedures, is_child, findings)
+    if closed is not None:
+        return (), NoCriteriaApply(closed)
+    matches = variants_in(topic, concepts, states)
+    return matches, appraise(topic, procedures, matches)
+
+
+def _closed(
+    topic: Topic, procedures: tuple[ProcedureId, ...], is_child: bool, findings: Findings
+) -> NoCriteriaReason | None:
     """Why the topic is not entered; None where it is."""
-    findings = reading.findings
-    if not order.procedures:
+    if not procedures:
         return NoCriteriaReason.NOT_A_RATED_PROCEDURE
     elsewhere = [findings[concept].presence for concept in (HIGH_ENERGY_TRAUMA, OTHER_INDICATION)]
     if Presence.PRESENT in elsewhere:
@@ -116,7 +152,7 @@ def _closed(topic: Topic, order: OrderedProcedure, reading: Reading) -> NoCriter
         return NoCriteriaReason.NO_LOW_BACK_PAIN_INDICATION
     if topic_entered(topic, findings) is not True:
         return NoCriteriaReason.OUT_OF_SCOPE_INDICATION
-    if reading.is_child and findings[episodes.DURATION].value == episodes.SUBACUTE_OR_CHRONIC:
+    if is_child and findings[episodes.DURATION].value == episodes.SUBACUTE_OR_CHRONIC:
         return NoCriteriaReason.OUT_OF_SCOPE_INDICATION
     return None
 
@@ -126,6 +162,7 @@ OTHER_INDICATION = ConceptId("other-indication")
 CAUDA_EQUINA_REASON = ConceptId("cauda-equina-reason")
 
 
+@remembered
 def appraise(topic: Topic, procedures: tuple[ProcedureId, ...], matches: tuple[VariantMatch, ...]) -> Verdict:
     """The verdict on a procedure, or on the set that an open order stands for.
 
@@ -157,14 +194,14 @@ def suppose(topic: Topic, appraisal: Appraisal, concept: ConceptId) -> Verdict:
     return appraise(topic, appraisal.order.procedures, match_variants(topic, findings))
 
 
+@remembered
 def deciding_variants(topic: Topic, matches: tuple[VariantMatch, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """The variants that set the floor, and those that set the ceiling.
 
     Suspected cauda equina syndrome, once established, rates alone. With nothing established, acute and chronic
     pain without red flags are what is left when nothing else holds.
     """
-    established = tuple(match.variant for match in matches if match.standing is Standing.ESTABLISHED)
-    possible = tuple(match.variant for match in matches if match.standing is Standing.POSSIBLE)
+    established, possible = _standing(matches)
     if topic.decisive_variant in established:
         return (topic.decisive_variant,), (topic.decisive_variant,)
     holding = established or tuple(number for number in possible if number in topic.remaining_variants)

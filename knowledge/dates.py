@@ -42,14 +42,18 @@ class DateSpan:
 
     def clipped(self, last: date) -> DateSpan | None:
         """The days up to ``last``; None when every day lies after it."""
-        if self.earliest > last:
-            return None
-        return DateSpan(self.earliest, min(self.latest, last))
+        if self.latest <= last:
+            return self
+        return DateSpan(self.earliest, last) if self.earliest <= last else None
+
+    def is_after(self, last: date) -> bool:
+        """Whether every day lies after ``last``."""
+        return self.earliest > last
 
     def __str__(self) -> str:
-        if self.is_day:
-            return self.earliest.isoformat()
         written = self.earliest.isoformat()
+        if self.is_day:
+            return written
         for shorter in (written[:7], written[:4]):
             if self == DateSpan.parse(shorter):
                 return shorter

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 
 from knowledge.dates import DateSpan, Within, days_before, place
@@ -31,18 +31,15 @@ class Onset:
 def find_onset(case: Case, concept: Concept) -> Onset | None:
     """The Condition the order refers to, else the most recent current one; the first with an onset, if any."""
     reading = _indication(concept)
-    family = tuple(
-        entry
-        for entry in case.of_kind(Kind.CONDITION)
-        if not entry.past
-        and entry.certainty is not Certainty.REFUTED
-        and (entry.date is None or entry.date.clipped(case.as_of) is not None)
-    )
-    referred = [entry for entry in family if entry.is_reason and _is_pain(case, entry, reading)]
-    current = [
-        entry for entry in family if case.vocabulary.strength(entry.codings, *reading.fallback) is Strength.INCLUDED
-    ]
-    candidates = [group for group in (_most_recent(referred), _most_recent(current)) if group is not None]
+    referred, current = [], []
+    for entry in case.of_kind(Kind.CONDITION):
+        if entry.past or entry.certainty is Certainty.REFUTED or _is_future(case, entry):
+            continue
+        if entry.is_reason and _is_pain(case, entry, reading):
+            referred.append(entry)
+        if case.vocabulary.strength(entry.codings, *reading.fallback) is Strength.INCLUDED:
+            current.append(entry)
+    candidates = [_most_recent(group) for group in (referred, current) if group]
     for condition in candidates:
         if condition.start is not None:
             return Onset(condition, condition.start.clipped(case.as_of))
@@ -103,8 +100,12 @@ def _said(case: Case, reading: ConceptReading, onset: Onset | None) -> dict[str,
     return said
 
 
-def _most_recent(conditions: list[Entry]) -> Entry | None:
-    return max(conditions, key=lambda entry: entry.date.earliest if entry.date else date.min, default=None)
+def _is_future(case: Case, entry: Entry) -> bool:
+    return entry.date is not None and entry.date.is_after(case.as_of)
+
+
+def _most_recent(conditions: list[Entry]) -> Entry:
+    return max(conditions, key=lambda entry: entry.date.earliest if entry.date else date.min)
 
 
 def _indication(concept: Concept) -> ConceptReading:
@@ -123,15 +124,12 @@ def read_indication(
     case: Case, concept: Concept, reading: ConceptReading, found: Weighing, onset: Onset | None
 ) -> None:
     """Low back pain as the reason of the order; without any reason, as a current Condition."""
-    procedures = [case.topic.procedures[procedure] for procedure in case.order.procedures]
-    lumbar = all(procedure.is_lumbar for procedure in procedures)
     fallback = not case.order.has_reasons
+    sets = reading.fallback if fallback else reading.value_sets
     for entry in case.statements:
         wanted = entry.is_reason or (fallback and entry.kind is Kind.CONDITION)
-        future = entry.date is not None and entry.date.clipped(case.as_of) is None
-        if not wanted or entry.past or future or entry.certainty is Certainty.REFUTED:
+        if not wanted or entry.past or entry.certainty is Certainty.REFUTED or _is_future(case, entry):
             continue
-        sets = reading.fallback if fallback else reading.value_sets
         matched = [coding for coding in entry.codings if case.vocabulary.strength([coding], *sets)]
         if not matched or all(is_sequela(coding) for coding in matched):
             continue
@@ -141,10 +139,14 @@ def read_indication(
             found.leave_open(entry, concept.label, "asserted and refuted")
         elif strength is Strength.INCLUDED:
             found.add(entry, concept.label, strength, "on the problem list, not on the order" if fallback else "")
-        elif not fallback and lumbar and case.vocabulary.strength(standing, *reading.plain):
+        elif not fallback and _is_lumbar(case) and case.vocabulary.strength(standing, *reading.plain):
             found.add(entry, concept.label, Strength.INCLUDED, "level not stated")
         elif not fallback:
             found.add(entry, concept.label, strength)
+
+
+def _is_lumbar(case: Case) -> bool:
+    return all(case.topic.procedures[procedure].is_lumbar for procedure in case.order.procedures)
 
 
 def read_medications(
@@ -188,7 +190,7 @@ class _Taken:
 def _is_later(entry: Entry, last: date) -> bool:
     """Whether everything that dates a drug lies after the last day looked at."""
     begun = (entry.prescription.course.begin if entry.prescription else None) or entry.date
-    return begun is not None and begun.clipped(last) is None
+    return begun is not None and begun.is_after(last)
 
 
 def _was_over(entry: Entry, first: date) -> bool:
@@ -282,7 +284,7 @@ def _periods(entry: Entry, last: date) -> tuple[Course, ...]:
     """The periods of a drug's course that have begun by ``last``; the whole course where it is stated as one."""
     assert entry.prescription is not None
     whole = entry.prescription.course
-    begun = (each for each in whole.periods if each.begin is None or each.begin.clipped(last) is not None)
+    begun = (each for each in whole.periods if each.begin is None or not each.begin.is_after(last))
     return tuple(begun) or (whole,)
 
 
@@ -388,7 +390,7 @@ def _drug_label(case: Case, entry: Entry, value_set: ValueSetId) -> str:
 
 def _evidence(entry: Entry, how: str) -> Evidence:
     shown = evidence_of(entry, "low back pain", how)
-    return replace(shown, dated=f"{how} {shown.dated}", how="") if shown.dated else shown
+    return Evidence(shown.reference, shown.label, shown.code, f"{how} {shown.dated}") if shown.dated else shown
 
 
 READERS: dict[str, Callable[[Case, Concept, ConceptReading, Weighing, Onset | None], None]] = {

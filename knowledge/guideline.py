@@ -179,6 +179,8 @@ class Concept:
     readings: tuple[ConceptReading, ...]
     every_set: frozenset[ValueSetId]
     """All value sets its readings look at: where no entry is in any of them, the chart is silent about it."""
+    by_age: bool
+    """Read from the birth date, and from no entry."""
     why: str
     record: CodedText | None = None
     """A coded reason that states the fact on an order."""

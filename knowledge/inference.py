@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
+from typing import ParamSpec, TypeVar, cast
 
 from knowledge.criteria import Truth, evaluate, open_concepts
 from knowledge.findings import ConceptId, Finding, Findings, Presence
 from knowledge.guideline import Scenario, Topic, Variant
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def remembered(function: Callable[P, T]) -> Callable[P, T]:
+    """For what depends on the knowledge and on a few states alone: it is made once for all charts in those states."""
+    return cast(Callable[P, T], lru_cache(maxsize=4096)(function))
+
 
 State = tuple[Presence, str | None, str | None]
 """What a criterion asks of a finding: its presence, value and detail."""
@@ -25,9 +36,12 @@ class Standing(Enum):
 _STANDING = {True: Standing.ESTABLISHED, None: Standing.POSSIBLE, False: Standing.RULED_OUT}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class VariantMatch:
-    """One variant against the findings."""
+    """One variant against the findings.
+
+    Equal to itself alone, which costs nothing to find out: findings in the same states have the same matches.
+    """
 
     variant: int
     standing: Standing
@@ -41,17 +55,26 @@ class VariantMatch:
 
 def match_variants(topic: Topic, findings: Findings) -> tuple[VariantMatch, ...]:
     """Every variant of the topic against the findings, in the order of the topic."""
-    states = [(each.presence, each.value, each.detail) for each in findings.values()]
-    return _matched(topic, tuple(findings), tuple(states))
+    return variants_in(topic, tuple(findings), states_of(findings))
 
 
-@lru_cache(maxsize=4096)
-def _matched(topic: Topic, concepts: tuple[ConceptId, ...], states: tuple[State, ...]) -> tuple[VariantMatch, ...]:
-    """The same, once for all charts whose findings are in the same states: nothing else is asked of them."""
-    findings = {
+def states_of(findings: Findings) -> tuple[State, ...]:
+    """All that the guideline asks of the findings, without what they rest on."""
+    return tuple([(each.presence, each.value, each.detail) for each in findings.values()])
+
+
+def in_states(concepts: tuple[ConceptId, ...], states: tuple[State, ...]) -> Findings:
+    """Findings that are in these states, and rest on nothing."""
+    return {
         concept: Finding(concept, presence, value=value, detail=detail)
         for concept, (presence, value, detail) in zip(concepts, states, strict=True)
     }
+
+
+@remembered
+def variants_in(topic: Topic, concepts: tuple[ConceptId, ...], states: tuple[State, ...]) -> tuple[VariantMatch, ...]:
+    """The same for all charts whose findings are in these states: nothing else is asked of them."""
+    findings = in_states(concepts, states)
     matches = []
     for variant in topic.variants.values():
         standing = _STANDING[evaluate(variant.criterion, findings)]

@@ -348,6 +348,7 @@ class _Reader:
             needs=needs,
             readings=readings,
             every_set=frozenset(value_set for reading in readings for value_set in reading.every_set),
+            by_age=any(reading.kind == "age" for reading in readings),
             why=data.get("reading", {}).get("why", ""),
             record=self._coded(f"{path}.record", record) if record else None,
             record_label=record["label"] if record else "",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import date
-from functools import cached_property
 
 from knowledge.dates import DateSpan, Within, days_before, place
 from knowledge.findings import (
@@ -26,12 +25,12 @@ from knowledge.vocabulary import Strength, Vocabulary, at_or_above
 NOT_READ = "not read"
 """How a reason that could not be read bears on what it leaves open."""
 
-STATEMENTS = frozenset({Kind.REASON, Kind.CONDITION, Kind.PROCEDURE, Kind.OBSERVATION})
+STATEMENTS = (Kind.REASON, Kind.CONDITION, Kind.PROCEDURE, Kind.OBSERVATION)
 
 
-@dataclass
+@dataclass(slots=True)
 class Case:
-    """Everything that one reading looks at. Only what is derived from it is remembered."""
+    """Everything that one reading looks at, and what follows from it, gone through once."""
 
     chart: Chart
     order: OrderedProcedure
@@ -40,22 +39,49 @@ class Case:
     topic: Topic
     vocabulary: Vocabulary
     orders: OrderCodes
+    entries: list[Entry] = field(default_factory=list)
+    """The reasons of the order, then the rest of the chart; what is both stands there once, as a reason."""
+    statements: list[Entry] = field(default_factory=list)
+    """Reasons, conditions and completed procedures, and observations that say yes."""
+    unread: list[Entry] = field(default_factory=list)
+    """The entries that may say what their codes stand for: of them, or of their value, nothing else was read."""
+    refuted: set[Coding] = field(default_factory=set)
+    mentioned: set[ValueSetId] = field(default_factory=set)
+    """The value sets that hold a code of some entry."""
 
-    @cached_property
-    def entries(self) -> tuple[Entry, ...]:
-        """The reasons of the order, then the rest of the chart; what is both stands there once, as a reason."""
-        named = {replace(reason, is_reason=False, on_order=False) for reason in self.order.reasons}
-        rest = (entry for entry in self.chart.entries if not entry.unread and entry not in named)
-        return tuple(self._as_of(entry) for entry in (*self.order.reasons, *rest))
+    def __post_init__(self) -> None:
+        for reason in self.order.reasons:
+            self._look_at(reason)
+            self._take(reason)
+        references = {reason.reference for reason in self.order.reasons}
+        named: set[Entry] = set()
+        for entry in self.chart.entries:
+            self._look_at(entry)
+            # Entries are costly to compare whole: only those are that have the reference of a reason.
+            if entry.reference in references:
+                named = named or {replace(each, is_reason=False, on_order=False) for each in self.order.reasons}
+                if entry in named:
+                    continue
+            if not entry.unread:
+                self._take(entry)
 
-    @cached_property
-    def unread(self) -> tuple[Entry, ...]:
-        """The entries that may say what their codes stand for: of them, or of their value, nothing else was read."""
-        return tuple(
-            entry
-            for entry in (*self.order.reasons, *self.chart.entries)
-            if entry.unread or (entry.measurement is not None and self._is_unsettled(entry, entry.measurement))
-        )
+    def _look_at(self, entry: Entry) -> None:
+        for coding in entry.codings:
+            self.mentioned.update(self.vocabulary.matches(coding))
+        if entry.unread or (entry.measurement is not None and self._is_unsettled(entry, entry.measurement)):
+            self.unread.append(entry)
+
+    def _take(self, entry: Entry) -> None:
+        entry = self._as_of(entry)
+        self.entries.append(entry)
+        if entry.certainty is Certainty.REFUTED and self._is_dated_by_then(entry):
+            self.refuted.update(entry.codings)
+        if (
+            entry.kind in STATEMENTS
+            and not entry.underway
+            and (entry.kind is not Kind.OBSERVATION or self.is_positive(entry))
+        ):
+            self.statements.append(entry)
 
     def _is_unsettled(self, entry: Entry, measured: Measurement) -> bool:
         """Its value could not be read, or is an answer that is neither a yes nor a no that we know."""
@@ -67,42 +93,19 @@ class Case:
 
     def _as_of(self, entry: Entry) -> Entry:
         """The entry as it stood on the as-of date: a Condition that had abated by then is past."""
-        known = entry.end.clipped(max(self.as_of, self.today)) if entry.end is not None else None
-        abated = entry.kind is Kind.CONDITION and known is not None and known.latest <= self.as_of
-        return replace(entry, past=True) if abated and not entry.past else entry
-
-    @cached_property
-    def mentioned(self) -> frozenset[ValueSetId]:
-        """The value sets that hold a code of some entry."""
-        codings = {coding for entry in (*self.entries, *self.unread) for coding in entry.codings}
-        return frozenset(value_set for coding in codings for value_set in self.vocabulary.matches(coding))
-
-    @cached_property
-    def statements(self) -> tuple[Entry, ...]:
-        """Reasons, conditions and completed procedures, and observations that say yes."""
-        return tuple(
-            entry
-            for entry in self.entries
-            if entry.kind in STATEMENTS
-            and not entry.underway
-            and (entry.kind is not Kind.OBSERVATION or self.is_positive(entry))
-        )
-
-    @cached_property
-    def refuted(self) -> frozenset[Coding]:
-        return frozenset(
-            coding
-            for entry in self.entries
-            if entry.certainty is Certainty.REFUTED and self._is_dated_by_then(entry)
-            for coding in entry.codings
-        )
+        if entry.end is None or entry.past or entry.kind is not Kind.CONDITION:
+            return entry
+        known = entry.end.clipped(max(self.as_of, self.today))
+        return replace(entry, past=True) if known is not None and known.latest <= self.as_of else entry
 
     def standing(self, matched: Iterable[Coding]) -> list[Coding]:
         """The codings that no refuted entry speaks of, with the same code or one above it."""
+        if not self.refuted:
+            return list(matched)
         return [coding for coding in matched if self.refuted.isdisjoint(at_or_above(coding))]
 
-    def of_kind(self, kind: Kind) -> Iterable[Entry]:
-        return (entry for entry in self.entries if entry.kind is kind)
+    def of_kind(self, kind: Kind) -> list[Entry]:
+        return [entry for entry in self.entries if entry.kind is kind]
 
     def is_positive(self, entry: Entry) -> bool:
         rules, measured = self.topic.observations, entry.measurement
@@ -124,7 +127,7 @@ class Case:
         return entry.date is None or entry.date.earliest <= self.as_of
 
 
-@dataclass
+@dataclass(slots=True)
 class Weighing:
     """What speaks for a concept, what leaves it open, and what denies it."""
 
@@ -144,13 +147,16 @@ class Weighing:
 
 def evidence_of(entry: Entry, label: str, how: str = "") -> Evidence:
     shown = entry.date if not entry.on_order else None
-    words = [entry.certainty.value if entry.certainty is Certainty.SUSPECTED else "", "past" if entry.past else "", how]
+    if entry.past:
+        how = f"past, {how}" if how else "past"
+    if entry.certainty is Certainty.SUSPECTED:
+        how = f"suspected, {how}" if how else "suspected"
     return Evidence(
-        reference=entry.reference,
-        label=entry.text or label,
-        code=entry.codings[0].code if entry.codings else "",
-        dated=str(shown) if shown else "",
-        how=", ".join(word for word in words if word),
+        entry.reference,
+        entry.text or label,
+        entry.codings[0].code if entry.codings else "",
+        str(shown) if shown else "",
+        how,
     )
 
 
@@ -158,7 +164,7 @@ def counts(case: Case, concept: Concept, reading: ConceptReading, entry: Entry) 
     """Whether an entry counts for a windowed reading, and what leaves it open; ``(False, "")`` when it says nothing."""
     last = case.last_day(concept)
     dated = entry.date
-    if dated is not None and dated.clipped(last) is None:
+    if dated is not None and dated.is_after(last):
         return False, ""
     if entry.past:
         if reading.past == "never":

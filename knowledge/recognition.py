@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import date
 from functools import lru_cache
@@ -14,10 +14,10 @@ from knowledge.findings import (
     Certainty,
     Chart,
     Coding,
-    ConceptId,
     Entry,
     Evidence,
     Finding,
+    Findings,
     Kind,
     Measurement,
     OrderedProcedure,
@@ -26,7 +26,7 @@ from knowledge.findings import (
     Reading,
     ValueSetId,
 )
-from knowledge.guideline import Concept, ConceptReading, Silence, Topic
+from knowledge.guideline import Concept, ConceptReading, Silence, Threshold, Topic
 from knowledge.orders import OrderCodes
 from knowledge.reading import NOT_READ, Case, Weighing, counts, evidence_of, in_window
 from knowledge.vocabulary import Strength, Vocabulary, is_sequela
@@ -46,60 +46,60 @@ def recognise(
     ``as_of`` is the day windows and ages count back from; ``today`` is the day of the call.
     """
     case = Case(chart, order, as_of, today, topic, vocabulary, orders)
-    findings: dict[ConceptId, Finding] = {}
-    silent = _where_silent(topic, chart.searchable) if not order.unread_reasons else {}
-
-    def read(concept: Concept) -> Finding:
-        told = silent.get(concept.id) if concept.every_set.isdisjoint(case.mentioned) else None
-        return told or _read(case, concept, onset)
-
+    silent = _where_silent if not order.unread_reasons else _silence
+    findings, notes = map(dict, silent(topic, chart.searchable, order.unread_reasons))
+    age = _age(chart, as_of)
     # The duration asks whether six weeks of management are present, and they ask when the pain began.
     onset = episodes.find_onset(case, topic.concepts[episodes.LOW_BACK_PAIN])
-    for concept in topic.concepts.values():
-        if concept.id != episodes.DURATION:
-            findings[concept.id] = read(concept)
-    if episodes.DURATION in topic.concepts:
+    for concepts, read in ((topic.concepts, findings), (topic.notes, notes)):
+        for concept in concepts.values():
+            if concept.by_age:
+                read[concept.id] = _read_age(case, concept, age)
+            elif concept.id != episodes.DURATION and not concept.every_set.isdisjoint(case.mentioned):
+                read[concept.id] = _read(case, concept, onset)
+    if episodes.DURATION in findings:
         findings[episodes.DURATION] = episodes.read_duration(
             case, topic.concepts[episodes.DURATION], onset, findings[episodes.SIX_WEEKS]
         )
-    ordered = {concept: findings[concept] for concept in topic.concepts}
-    age = _age(chart, as_of)
     return Reading(
-        findings=ordered,
-        notes={note.id: read(note) for note in topic.notes.values()},
+        findings=findings,
+        notes=notes,
         earlier_imaging=tuple(_earlier_imaging(case)),
         is_child=age is not None and age[1] < topic.adult_age.number,
         age_known=age is not None,
-        missing_keys=tuple(key for key in PrefetchKey if key not in chart.delivered),
+        missing_keys=tuple([key for key in _KEYS if key not in chart.delivered]),
         gaps=chart.gaps,
-        unseen_counts_as_empty=tuple(key for key in PrefetchKey if key in chart.unseen_counts_as_empty),
+        unseen_counts_as_empty=tuple([key for key in _KEYS if key in chart.unseen_counts_as_empty]),
         unread_reasons=order.unread_reasons,
     )
 
 
-@lru_cache(maxsize=1 << len(PrefetchKey))
-def _where_silent(topic: Topic, searchable: frozenset[PrefetchKey]) -> Mapping[ConceptId, Finding]:
-    """What it means that a chart mentions nothing of a concept, for each that is read from entries."""
+_KEYS = tuple(PrefetchKey)
+
+
+def _silence(
+    topic: Topic, searchable: frozenset[PrefetchKey], unread_reasons: tuple[str, ...]
+) -> tuple[Findings, Findings]:
+    """What it means that a chart mentions nothing of any concept, and of any note, in the topic's order."""
     nothing = Weighing()
-    return {
-        concept.id: _concluded(concept, nothing, searchable, ())
-        for concept in (*topic.concepts.values(), *topic.notes.values())
-        if not _is_age(concept)
-    }
+    findings, notes = (
+        {concept.id: _concluded(concept, nothing, searchable, unread_reasons) for concept in concepts.values()}
+        for concepts in (topic.concepts, topic.notes)
+    )
+    return findings, notes
 
 
-def _is_age(concept: Concept) -> bool:
-    return any(reading.kind == "age" for reading in concept.readings)
+# The same for all charts of which the same keys are searchable.
+_where_silent = lru_cache(maxsize=1 << len(PrefetchKey))(_silence)
 
 
 def _read(case: Case, concept: Concept, onset: episodes.Onset | None) -> Finding:
-    if _is_age(concept):
-        return _read_age(case, concept)
     found = Weighing()
     for reading in concept.readings:
         if reading.every_set.isdisjoint(case.mentioned):
             continue
-        _leave_open_what_was_not_read(case, concept, reading, found)
+        if case.unread:
+            _leave_open_what_was_not_read(case, concept, reading, found)
         special = episodes.READERS.get(reading.kind)
         if special is not None:
             special(case, concept, reading, found, onset)
@@ -108,20 +108,22 @@ def _read(case: Case, concept: Concept, onset: episodes.Onset | None) -> Finding
     finding = _concluded(concept, found, case.chart.searchable, case.order.unread_reasons)
     if finding.presence is Presence.ABSENT:
         told = {evidence.reference for evidence in finding.evidence}
-        return replace(finding, passed_over=tuple(_passed_over(case, concept, told)))
+        passed_over = tuple(_passed_over(case, concept, told))
+        if passed_over:
+            return Finding(concept.id, Presence.ABSENT, finding.evidence, finding.assumed, passed_over=passed_over)
     return finding
 
 
 def _passed_over(case: Case, concept: Concept, told: set[str]) -> Iterable[Evidence]:
     """The entries of a concept's kind that do not count, each with the reason."""
+    last = case.last_day(concept)
     for entry in case.entries:
-        value_set = next(
-            (each for coding in entry.codings for each in case.vocabulary.matches(coding) if each in concept.every_set),
-            None,
-        )
-        if value_set is None or entry.reference in told:
+        if entry.reference in told:
             continue
-        if entry.date is not None and entry.date.clipped(case.last_day(concept)) is None:
+        named = _named(case, entry, concept.every_set)
+        if named is None:
+            continue
+        if entry.date is not None and entry.date.is_after(last):
             why = "dated after the order"
         elif entry.kind is Kind.OBSERVATION:
             why = "by its value"
@@ -129,7 +131,16 @@ def _passed_over(case: Case, concept: Concept, told: set[str]) -> Iterable[Evide
             why = "too short or too long ago"
         else:
             why = "outside the time that counts"
-        yield evidence_of(entry, _label(case, entry, value_set), why)
+        yield evidence_of(entry, case.vocabulary.label(*named), why)
+
+
+def _named(case: Case, entry: Entry, value_sets: frozenset[ValueSetId]) -> tuple[Coding, ValueSetId] | None:
+    """The first code of an entry that is in one of the value sets, and in which."""
+    for coding in entry.codings:
+        for value_set in case.vocabulary.matches(coding):
+            if value_set in value_sets:
+                return coding, value_set
+    return None
 
 
 def _leave_open_what_was_not_read(case: Case, concept: Concept, reading: ConceptReading, found: Weighing) -> None:
@@ -268,7 +279,7 @@ def _current_conditions(case: Case) -> Iterable[Entry]:
     for entry in case.of_kind(Kind.CONDITION):
         dated = entry.date
         over = entry.past or all(is_sequela(coding) for coding in entry.codings)
-        future = dated is not None and dated.clipped(case.as_of) is None
+        future = dated is not None and dated.is_after(case.as_of)
         if not entry.is_reason and not over and not future and entry.certainty is not Certainty.REFUTED:
             yield entry
 
@@ -289,14 +300,10 @@ def _read_old_fracture(case: Case, concept: Concept, reading: ConceptReading, fo
 
 
 def _label(case: Case, entry: Entry, value_set: ValueSetId) -> str:
-    return next(
-        (
-            case.vocabulary.label(coding, value_set)
-            for coding in entry.codings
-            if value_set in case.vocabulary.matches(coding)
-        ),
-        case.vocabulary.value_sets[value_set].title,
-    )
+    for coding in entry.codings:
+        if value_set in case.vocabulary.matches(coding):
+            return case.vocabulary.label(coding, value_set)
+    return case.vocabulary.value_sets[value_set].title
 
 
 def _read_measurements(case: Case, concept: Concept, reading: ConceptReading, found: Weighing) -> None:
@@ -306,19 +313,29 @@ def _read_measurements(case: Case, concept: Concept, reading: ConceptReading, fo
         measured = entry.measurement
         if measured is None or measured.number is None or not case.vocabulary.strength(entry.codings, value_set):
             continue
-        unit = case.topic.observations.units.get((measured.unit or "").lower(), "")
-        # Without a unit we know, the number is held against the bound of every unit.
-        bounds = [limit.value] if limit.value is not None else list(limit.by_unit.values())
-        bounds = [limit.by_unit[unit]] if unit in limit.by_unit else bounds
-        beyond = {_is_beyond(measured, bound, reading.limit_is) for bound in bounds if bound is not None}
-        label = _label(case, entry, value_set)
-        in_time, open_because = counts(case, concept, reading, entry)
-        if beyond == {False} or not (in_time or open_because):
+        beyond = _lies_beyond(case, measured, limit, reading.limit_is)
+        if beyond is False:
             continue
-        if beyond == {True} and in_time:
+        in_time, open_because = counts(case, concept, reading, entry)
+        if not (in_time or open_because):
+            continue
+        label = _label(case, entry, value_set)
+        if beyond and in_time:
             found.add(entry, label, Strength.INCLUDED)
         else:
             found.leave_open(entry, label, open_because or "value or unit uncertain")
+
+
+def _lies_beyond(case: Case, measured: Measurement, limit: Threshold, limit_is: str) -> Truth:
+    """Whether a measured value lies on the far side of a limit; None where its comparator or unit leave that open."""
+    unit = case.topic.observations.units.get((measured.unit or "").lower(), "")
+    if unit in limit.by_unit:
+        return _is_beyond(measured, limit.by_unit[unit], limit_is)
+    if limit.value is not None:
+        return _is_beyond(measured, limit.value, limit_is)
+    # Without a unit we know, the number is held against the bound of every unit.
+    found = {_is_beyond(measured, bound, limit_is) for bound in limit.by_unit.values()}
+    return found.pop() if len(found) == 1 else None
 
 
 def _is_beyond(measured: Measurement, bound: float, limit_is: str) -> Truth:
@@ -402,10 +419,9 @@ def _age(chart: Chart, as_of: date) -> tuple[int, int] | None:
     return age_on(min(birth.latest, as_of), as_of), age_on(birth.earliest, as_of)
 
 
-def _read_age(case: Case, concept: Concept) -> Finding:
+def _read_age(case: Case, concept: Concept, age: tuple[int, int] | None) -> Finding:
     limit = concept.readings[0].limit
     assert limit is not None
-    age = _age(case.chart, case.as_of)
     if age is None:
         if PrefetchKey.PATIENT in case.chart.unseen_counts_as_empty:
             return Finding(concept.id, Presence.ABSENT, assumed=True)
@@ -430,5 +446,5 @@ def _earlier_imaging(case: Case) -> Iterable[Evidence]:
         dated = entry.date
         if not procedures or not any(case.topic.procedures[procedure].is_lumbar for procedure in procedures):
             continue
-        if dated is None or dated.clipped(case.as_of) is not None:
+        if dated is None or not dated.is_after(case.as_of):
             yield evidence_of(entry, case.topic.procedures[procedures[0]].name)

@@ -53,6 +53,14 @@ def test_the_gallery_is_what_was_reviewed() -> None:
     assert render() == GALLERY.read_text(encoding="utf-8")
 
 
+def test_patients_who_are_in_the_same_states_keep_their_own_facts(knowledge: Knowledge) -> None:
+    """A card after another with the same verdict names the entries and dates of its own patient, and no other's."""
+    ours, theirs = ({**ACUTE, "id": "ours"}, {**ACUTE, "id": "theirs", "onset": "2026-02-23"})
+    first, second = (_card(knowledge, {"code": "CPT 72148"}, conditions=[each]).detail for each in (ours, theirs))
+    assert "onset 2026-02-20 (Condition/ours)" in first
+    assert second == first.replace("2026-02-20", "2026-02-23").replace("Condition/ours", "Condition/theirs")
+
+
 def test_every_summary_is_short_and_names_its_study(knowledge: Knowledge) -> None:
     """No summary of any ruling is longer than 139 characters, and each names the ordered study or stands for it."""
     judge = Judge(knowledge, Settings(optional_cards=True))
