@@ -9,7 +9,8 @@ from importlib import import_module
 from importlib.metadata import version
 from typing import Any
 
-from flask import Flask
+from flask import Flask, Request
+from werkzeug.routing import MapAdapter
 
 from cds_service import metrics
 from cds_service.callers import register_callers
@@ -37,6 +38,12 @@ class _App(Flask):
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         return func
+
+    def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
+        """Routes are told apart by their paths alone, and no address is built from the one that was called."""
+        if request is None:
+            return None
+        return MapAdapter(self.url_map, "", "", "", "http", request.path, request.method)
 
 
 def create_app(
