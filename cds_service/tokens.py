@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import cache, lru_cache
 from typing import Any, TypeGuard
 
 import jwt
@@ -149,11 +150,17 @@ def _verify(token: str, header: Mapping[str, Any], trusted: TrustedClient, keys:
         raise TokenRefused(Refused.KEY)
     for key in candidates:
         try:
-            jwt.PyJWS(algorithms=[algorithm]).decode_complete(token, key, algorithms=[algorithm])
+            _signatures(algorithm).decode_complete(token, key, algorithms=[algorithm])
         except (jwt.PyJWTError, ValueError, TypeError):
             continue
         return
     raise TokenRefused(Refused.SIGNATURE)
+
+
+@cache
+def _signatures(algorithm: str) -> jwt.PyJWS:
+    """What verifies signatures of one of the algorithms that some client has, and of no other."""
+    return jwt.PyJWS(algorithms=[algorithm])
 
 
 def _names(text: object, expected: Address) -> bool:
@@ -197,7 +204,7 @@ def _is_meant_for(audience: Any, trusted: TrustedClient, public_url: Address, pa
     for each in named:
         if isinstance(each, str) and each in trusted.audiences:
             return True
-        address = _address(each)
+        address = _address(each) if isinstance(each, str) else None
         if address is not None and any(_is_endpoint(address, base, path) for base in bases):
             return True
     return False
@@ -208,7 +215,9 @@ def _is_endpoint(address: Address, base: Address, path: str) -> bool:
     return address.same_place(called)
 
 
-def _address(text: object) -> Address | None:
+# A deployment's clients name few audiences; whoever names one here has signed it.
+@lru_cache(256)
+def _address(text: str) -> Address | None:
     try:
         return read_address(text)
     except BadAddress:
