@@ -52,6 +52,7 @@ from cds_service.raw_resources import (
     is_denied,
     last_day,
     status_of,
+    with_instant_as_date,
     with_modern_names,
 )
 from knowledge.dates import DateSpan
@@ -114,7 +115,6 @@ _OBSERVATION = Elements.of(
     {
         "effectiveDateTime": DATE,
         "effectivePeriod": _PERIOD,
-        "effectiveInstant": DATE,
         "valueQuantity": _QUANTITY,
         "valueBoolean": PLAIN,
     },
@@ -519,7 +519,7 @@ class ChartReader:
         absent = resource.get("dataAbsentReason")
         if codings is None or (isinstance(absent, dict) and absent.get("coding")):
             return None
-        observed, dropped = _OBSERVATION.parse(resource)
+        observed, dropped = _OBSERVATION.parse(with_instant_as_date(resource))
         quantity = observed.valueQuantity
         coded = self.codings(resource.get("valueCodeableConcept"))
         measured = (quantity is not None and quantity.value is not None) or coded or observed.valueBoolean is not None
@@ -533,9 +533,7 @@ class ChartReader:
             kind=Kind.OBSERVATION,
             codings=codings,
             text=text_of(resource.get("code")),
-            start=span(observed.effectiveDateTime)
-            or start_of(observed.effectivePeriod)
-            or span(observed.effectiveInstant),
+            start=span(observed.effectiveDateTime) or start_of(observed.effectivePeriod),
             measurement=Measurement(
                 number=float(quantity.value) if quantity is not None and quantity.value is not None else None,
                 comparator=(quantity.comparator or "") if quantity is not None else "",

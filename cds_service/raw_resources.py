@@ -95,6 +95,12 @@ def with_modern_names(resource: Json) -> Json:
     return {**resource, "recordedDate": recorded} if recorded is not None else resource
 
 
+def with_instant_as_date(resource: Json) -> Json:
+    """An Observation of one instant, as one with a date and a time: of either, its day is read."""
+    instant = resource.get("effectiveInstant")
+    return {"effectiveDateTime": instant, **resource} if instant is not None else resource
+
+
 def interpretations(concepts: Any) -> tuple[str, ...]:
     """The codes of how a value was interpreted; a lone concept is what R3 had there."""
     return tuple(

@@ -382,6 +382,21 @@ def test_an_observation_whose_value_cannot_be_read_is_a_gap(knowledge: Knowledge
     assert [gap.why for gap in chart.gaps] == ["its value cannot be read"]
 
 
+def test_an_observation_of_an_instant_has_its_day(knowledge: Knowledge) -> None:
+    """FHIR lets the moment be an instant as well as a date: it is read as well."""
+    observation = {
+        "resourceType": "Observation",
+        "id": "o1",
+        "status": "final",
+        "code": {"coding": [{"system": "http://loinc.org", "code": "8310-5"}]},
+        "subject": SUBJECT,
+        "effectiveInstant": "2026-02-27T23:30:00.123Z",
+        "valueQuantity": {"value": 39.1, "code": "Cel"},
+    }
+    (entry,) = _chart(knowledge, {"observations": _bundle(observation)}).entries
+    assert str(entry.start) == "2026-02-27"
+
+
 def test_keys_under_other_names_are_recognised_by_their_resources(knowledge: Knowledge) -> None:
     """A client's own key that holds Conditions stands for conditions, but not beside the real key."""
     assert PrefetchKey.CONDITIONS in _chart(knowledge, {"item3": _bundle(_condition())}).delivered
