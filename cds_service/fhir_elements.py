@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 from jiter import LosslessFloat
@@ -24,6 +25,7 @@ PLAIN, CODE, DATE = "plain", "code", "date"
 LONGEST_COURSE = 36_525
 
 _UNREADABLE = (ValidationError, KeyError, RecursionError, TypeError, ValueError)
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _DATED = re.compile(r"(\d{4}-\d{2}-\d{2})[T ]")
 # Days to a unit of time, by UCUM code and by the words the field writes.
 DAYS = {"d": 1.0, "wk": 7.0, "mo": 30.4375, "a": 365.25, "h": 1 / 24, "min": 1 / 1440, "s": 1 / 86400}
@@ -89,6 +91,9 @@ class Elements:
         A bad item of a list is left out alone, any other bad element as a whole. Raises Unreadable when nothing helps.
         """
         data = _pruned(resource, self.read)
+        plain = self._days_alone(data)
+        if plain is not None:
+            return plain, frozenset()
         dropped: set[str] = set()
         for _ in range(_MOST_REPAIRS):
             try:
@@ -99,10 +104,25 @@ class Elements:
             except _UNREADABLE:
                 break
             else:
-                if any(sum(name in data for name in names) > 1 for names in self.choices):
+                if self._has_two_of_one(data):
                     break
                 return found, frozenset(dropped)
         raise Unreadable("malformed beyond what can be read")
+
+    def _days_alone(self, data: Json) -> SimpleNamespace | None:
+        """What is read where it is whole days alone, as in most resources: the model would say nothing else of them."""
+        found: Json = dict.fromkeys(self.read)
+        for name, value in data.items():
+            if self.read.get(name) != DATE or not isinstance(value, str) or not _DAY.fullmatch(value):
+                return None
+            try:
+                found[name] = date.fromisoformat(value)
+            except ValueError:
+                return None
+        return SimpleNamespace(**found) if not self._has_two_of_one(data) else None
+
+    def _has_two_of_one(self, data: Json) -> bool:
+        return len(data) > 1 and any(sum(name in data for name in names) > 1 for names in self.choices)
 
 
 _MOST_REPAIRS = 5
