@@ -22,8 +22,10 @@ from cds_service.fhir_elements import (
     CODE,
     COMPARATORS,
     DATE,
+    FLAG,
     LONGEST_COURSE,
-    PLAIN,
+    NUMBER,
+    TEXT,
     Elements,
     Unreadable,
     at_age,
@@ -79,7 +81,7 @@ Json = dict[str, Any]
 _CODING = {"system": CODE, "code": CODE}
 _CODEABLE = {"coding": [_CODING]}
 _PERIOD = {"start": DATE, "end": DATE}
-_QUANTITY = {"value": PLAIN, "comparator": CODE, "unit": PLAIN, "code": CODE}
+_QUANTITY = {"value": NUMBER, "comparator": CODE, "unit": TEXT, "code": CODE}
 _RANGE = {"low": _QUANTITY, "high": _QUANTITY}
 _BOUNDS = {"boundsDuration": _QUANTITY, "boundsRange": _RANGE, "boundsPeriod": _PERIOD}
 _DOSAGE = {"route": _CODEABLE, "timing": {"repeat": _BOUNDS}}
@@ -93,7 +95,7 @@ _CONDITION = Elements.of(
         "abatementDateTime": DATE,
         "abatementPeriod": _PERIOD,
         "abatementAge": _QUANTITY,
-        "abatementString": PLAIN,
+        "abatementString": TEXT,
         "recordedDate": DATE,
     },
 )
@@ -116,7 +118,7 @@ _OBSERVATION = Elements.of(
         "effectiveDateTime": DATE,
         "effectivePeriod": _PERIOD,
         "valueQuantity": _QUANTITY,
-        "valueBoolean": PLAIN,
+        "valueBoolean": FLAG,
     },
 )
 _ORDER = Elements.of(ServiceRequest, {"authoredOn": DATE})

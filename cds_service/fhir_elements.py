@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from types import SimpleNamespace
@@ -18,8 +18,8 @@ from knowledge.vocabulary import may_be_any, read_coding
 
 Json = dict[str, Any]
 
-# How a leaf is handed to a model.
-PLAIN, CODE, DATE = "plain", "code", "date"
+# What a leaf is.
+TEXT, NUMBER, FLAG, CODE, DATE = "text", "number", "flag", "code", "date"
 
 # A hundred years in days: a longer duration is a slip of the pen.
 LONGEST_COURSE = 36_525
@@ -91,10 +91,12 @@ class Elements:
         A bad item of a list is left out alone, any other bad element as a whole. Raises Unreadable when nothing helps.
         """
         data = _pruned(resource, self.read)
-        plain = self._days_alone(data)
-        if plain is not None:
-            return plain, frozenset()
         dropped: set[str] = set()
+        if not self._has_two_of_one(data):
+            try:
+                return read_plainly(data, self.read), frozenset()
+            except (KeyError, ValueError):
+                pass
         for _ in range(_MOST_REPAIRS):
             try:
                 found = self.model.model_validate(data)
@@ -109,22 +111,49 @@ class Elements:
                 return found, frozenset(dropped)
         raise Unreadable("malformed beyond what can be read")
 
-    def _days_alone(self, data: Json) -> SimpleNamespace | None:
-        """What is read where it is whole days alone, as in most resources: the model would say nothing else of them."""
-        found: Json = dict.fromkeys(self.read)
-        for name, value in data.items():
-            if self.read.get(name) != DATE or not isinstance(value, str) or not _DAY.fullmatch(value):
-                return None
-            try:
-                found[name] = date.fromisoformat(value)
-            except ValueError:
-                return None
-        return SimpleNamespace(**found) if not self._has_two_of_one(data) else None
-
     def _has_two_of_one(self, data: Json) -> bool:
         return len(data) > 1 and any(sum(name in data for name in names) > 1 for names in self.choices)
 
 
+def read_plainly(data: Json, read: Mapping[str, Any]) -> SimpleNamespace:
+    """Elements that are plainly right, of which a model would say the same: whole days, numbers and simple words.
+
+    Raises ValueError or KeyError where anything else stands, a dosage for one: a model reads that.
+    """
+    found: Json = dict.fromkeys(read)
+    for name, value in data.items():
+        expected = read[name]
+        if expected == DATE:
+            if not isinstance(value, str) or not _DAY.fullmatch(value):
+                raise ValueError(name)
+            found[name] = date.fromisoformat(value)
+        elif isinstance(expected, str):
+            if not _PLAIN[expected](value):
+                raise ValueError(name)
+            found[name] = value
+        elif isinstance(value, dict) and isinstance(expected, dict):
+            found[name] = read_plainly(value, expected)
+        else:
+            raise ValueError(name)
+    return SimpleNamespace(**found)
+
+
+def _is_plain_word(value: Any) -> bool:
+    return isinstance(value, str) and _WORD.fullmatch(value) is not None
+
+
+def _is_plain_number(value: Any) -> bool:
+    return type(value) in (int, float) and (value == 0 or _SMALLEST < abs(value) < _LARGEST)
+
+
+_WORD = re.compile(r"[!-~]+")
+_SMALLEST, _LARGEST = 1e-6, 1e12
+_PLAIN: Mapping[str, Callable[[Any], bool]] = {
+    CODE: _is_plain_word,
+    TEXT: _is_plain_word,
+    NUMBER: _is_plain_number,
+    FLAG: lambda value: isinstance(value, bool),
+}
 _MOST_REPAIRS = 5
 
 

@@ -1,24 +1,20 @@
-"""Elements that are read without their model, where that would say nothing else."""
+"""What is read of resources without their models, where those would say the same."""
 
 from __future__ import annotations
 
+import random
 from datetime import date
 from itertools import product
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from fhir.resources.R4B.condition import Condition
-from fhir.resources.R4B.servicerequest import ServiceRequest
+from jiter import LosslessFloat
 
-from cds_service.fhir_elements import DATE, Elements, Unreadable, span
+from cds_service import chart, fhir_elements
+from cds_service.fhir_elements import DATE, NUMBER, Elements, Unreadable, span
 
-_CONDITION = Elements.of(
-    Condition,
-    {"onsetDateTime": DATE, "onsetPeriod": {"start": DATE, "end": DATE}, "recordedDate": DATE},
-)
-_ORDER = Elements.of(ServiceRequest, {"authoredOn": DATE})
-_WRITTEN: tuple[Any, ...] = (
+_DAYS: tuple[Any, ...] = (
     "2026-02-27",
     "2026-02-27T23:30:00Z",
     " 2026-02-27",
@@ -41,42 +37,112 @@ _WRITTEN: tuple[Any, ...] = (
     ["2026-02-27"],
     {"start": "2026-02-27"},
 )
+_OTHERS: tuple[Any, ...] = (
+    *(
+        0,
+        39.1,
+        LosslessFloat(b"39.10"),
+        -2.5,
+        1e-9,
+        1e15,
+        10**30,
+        True,
+        False,
+        "39.1",
+        "true",
+        "Cel",
+        "degC",
+        "\u00b0C",
+    ),
+    *("[degF]", "<", "<=", ">=", "about", " < ", "two words", "\u00a0", "a\nb", "", None, [], {}, [1], {"value": 1}),
+)
+_ALL = (
+    chart._PATIENT,
+    chart._CONDITION,
+    chart._PROCEDURE,
+    chart._MEDICATION_REQUEST,
+    chart._MEDICATION_STATEMENT,
+    chart._OBSERVATION,
+    chart._ORDER,
+    chart._REPORT,
+)
 
 
-@pytest.fixture
-def through_the_model(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Reads as if nothing were plain."""
-
-    def read(elements: Elements, resource: dict[str, Any]) -> Any:
-        with monkeypatch.context() as patched:
-            patched.setattr(Elements, "_days_alone", lambda *_: None)
-            return _read(elements, resource)
-
-    return read
-
-
-def _read(elements: Elements, resource: dict[str, Any]) -> Any:
+def _parsed(elements: Elements, resource: dict[str, Any]) -> Any:
     try:
         found, dropped = elements.parse(resource)
     except Unreadable as error:
         return error.why
-    return {name: repr(span(getattr(found, name))) for name in elements.read if name != "onsetPeriod"}, dropped
+    return _values(found, elements.read), dropped
 
 
-@pytest.mark.parametrize("onset", _WRITTEN, ids=repr)
-def test_a_day_is_read_as_the_model_reads_it(onset: Any, through_the_model: Any) -> None:
+def _values(found: Any, read: Any) -> Any:
+    """What is read, whether it came through a model or not."""
+    if found is None:
+        return None
+    if isinstance(read, list):
+        return [_values(each, read[0]) for each in found]
+    if isinstance(read, dict):
+        return {name: _values(getattr(found, name), inner) for name, inner in read.items()}
+    if read == DATE:
+        return repr(span(found))
+    return float(found) if read == NUMBER else found
+
+
+def _through_the_model(monkeypatch: pytest.MonkeyPatch, elements: Elements, resource: dict[str, Any]) -> Any:
+    def never(*_: object) -> Any:
+        raise ValueError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(fhir_elements, "read_plainly", never)
+        return _parsed(elements, resource)
+
+
+@pytest.mark.parametrize("onset", _DAYS, ids=repr)
+def test_a_day_is_read_as_the_model_reads_it(onset: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever stands where a date is due, alone or beside others, what is read of it is what the model reads."""
-    for recorded, period in product(_WRITTEN, ({}, {"onsetPeriod": {"start": "2026-01-01"}})):
+    for recorded, period in product(_DAYS, ({}, {"onsetPeriod": {"start": "2026-01-01"}})):
         resource = {"onsetDateTime": onset, "recordedDate": recorded, **period}
-        assert _read(_CONDITION, resource) == through_the_model(_CONDITION, resource)
+        assert _parsed(chart._CONDITION, resource) == _through_the_model(monkeypatch, chart._CONDITION, resource)
     for more in ({}, {"modifierExtension": [{"url": "https://example.org"}]}):
         order = {"authoredOn": onset, **more}
-        assert _read(_ORDER, order) == through_the_model(_ORDER, order)
+        assert _parsed(chart._ORDER, order) == _through_the_model(monkeypatch, chart._ORDER, order)
 
 
-def test_whole_days_alone_need_no_model() -> None:
-    """Most resources hold nothing else that is read, and none of them costs a model."""
-    found, dropped = _CONDITION.parse({"onsetDateTime": "2026-02-27T08:00:00+01:00", "recordedDate": "2026-03-01"})
+@pytest.mark.parametrize("elements", _ALL, ids=lambda elements: elements.model.__name__)
+def test_whatever_stands_in_an_element_is_read_as_the_model_reads_it(
+    elements: Elements, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of resources filled by chance, rightly and wrongly, the same is read without the model as through it."""
+    chance = random.Random(7)
+
+    def filled(read: Any, odd: float) -> Any:
+        if chance.random() < odd:
+            return chance.choice((*_OTHERS, *_DAYS))
+        if isinstance(read, list):
+            return [filled(read[0], odd) for _ in range(chance.choice((0, 1, 1, 2)))]
+        if isinstance(read, dict):
+            return {name: filled(inner, odd) for name, inner in read.items() if chance.random() < 0.5}
+        likely = {"date": _DAYS[:2], "number": (2, 39.1), "flag": (True, False), "code": ("<", "wk"), "text": ("Cel",)}
+        return chance.choice(likely[read])
+
+    plain = 0
+    for number in range(400):
+        resource = filled(elements.read, 0.0 if number % 2 else 0.15)
+        if not isinstance(resource, dict):
+            continue
+        expected = _through_the_model(monkeypatch, elements, resource)
+        assert _parsed(elements, resource) == expected, resource
+        if not isinstance(expected, str):
+            plain += isinstance(elements.parse(resource)[0], SimpleNamespace)
+    assert plain > 50
+
+
+def test_what_is_plain_needs_no_model() -> None:
+    """Days, numbers and simple words are most of what is read, and none of them costs a model."""
+    found, dropped = chart._CONDITION.parse(
+        {"onsetDateTime": "2026-02-27T08:00:00+01:00", "recordedDate": "2026-03-01"}
+    )
     assert isinstance(found, SimpleNamespace)
     assert (found.onsetDateTime, found.onsetPeriod, found.recordedDate) == (date(2026, 2, 27), None, date(2026, 3, 1))
     assert dropped == frozenset()
