@@ -38,7 +38,8 @@ gc.callbacks.append(lambda phase, about: collections.append(phase))
 main(["serve", "--port", "8080"])
 """
 _OTHERS_NEED = {
-    *("alembic", "cryptography", "h11", "httpcore", "httpx", "jsonschema", "jwt", "pygal"),
+    *("alembic", "cryptography", "greenlet", "h11", "httpcore", "httpx", "jsonschema", "jwt", "psycopg", "pygal"),
+    *("sqlalchemy", "cds_service.database", "cds_service.tables", "cds_service.upgrading"),
     *("cds_service.authentication", "cds_service.connections", "cds_service.demo", "cds_service.explanation"),
     *("cds_service.guideline_page", "cds_service.openapi", "cds_service.patients", "cds_service.report"),
     *("cds_service.report_facts", "cds_service.report_page", "cds_service.store_commands", "cds_service.trying"),
