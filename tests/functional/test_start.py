@@ -62,12 +62,15 @@ def _started(folder: Path, **environment: str) -> list[list[str]]:
     return [line.split() for line in found.stdout.splitlines()]
 
 
-def test_a_hook_is_answered_without_what_pages_reports_tokens_and_other_commands_need(tmp_path: Path) -> None:
+def test_a_hook_is_answered_without_what_pages_reports_tokens_and_other_commands_need(
+    tmp_path: Path, store_url: str
+) -> None:
     """Neither a start with a new store, nor one with a store that is there, nor a call loads any of it."""
     for _ in range(2):
-        called, _, modules, _ = _started(tmp_path)
+        called, _, modules, _ = _started(tmp_path, CDS_DATABASE_URL=store_url)
         assert called == ["200", "1"]
-        assert _OTHERS_NEED & set(modules) == set()
+        needed = {"psycopg"} if store_url.startswith("postgresql") else set()
+        assert _OTHERS_NEED & set(modules) == needed
 
 
 def test_what_fetches_is_loaded_before_workers_fork_where_charts_will_be_fetched(tmp_path: Path) -> None:

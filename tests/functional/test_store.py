@@ -145,7 +145,9 @@ def test_a_store_of_a_newer_version_is_refused(store_url: str) -> None:
         ("nosuch://u:secret@h/d", "nosuch is not supported"),
         ("postgresql://u:secret@/d?host=/nowhere", "No such file or directory"),
         ("postgresql+psycopg2://u:secret@h/d", "the driver is missing"),
-        ("postgresql://u:secret@127.0.0.1:x/d", "the URL cannot be used"),
+        ("postgresql://u:secret@127.0.0.1:x/d", "the URL cannot be used: its port is no number"),
+        ("no-name://u:secret@h/d", "the URL cannot be used: it is no URL"),
+        ("postgresql://u:secret@h/d?timeout=secret", "the URL cannot be used: its timeout is no number of seconds"),
     ],
 )
 def test_a_store_that_cannot_be_used_is_refused_at_the_start(
