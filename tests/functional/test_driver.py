@@ -13,14 +13,15 @@ import pytest
 import sqlalchemy as sql
 from sqlalchemy.engine import make_url
 
-from cds_service import driver
+from cds_service import driver, upgrading
 from cds_service.database import reading, writing
 from cds_service.database_url import read_database_url
-from cds_service.driver import StoreError
-from cds_service.opening import open_database
+from cds_service.driver import StoreError, database_at
+from cds_service.opening import HEAD, open_database, version
 from cds_service.records import CallRecord
 from cds_service.store import FeedbackItem, Store
 from cds_service.tables import APPRAISAL, CARD, FEEDBACK, PROBE, SUGGESTION
+from cds_service.upgrading import upgrade_within
 from cds_service.upkeep import backup
 from tests import table_scripts
 from tests.postgres import Postgres
@@ -192,6 +193,25 @@ def test_a_block_that_fails_leaves_nothing_behind(store_url: str) -> None:
     assert len(database._idle) == 0
     with database.lent() as connection:
         assert database.version(connection) is not None
+    database.close()
+
+
+def test_an_older_store_is_brought_up_whole_or_not_at_all(store_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A migration that ends with an error leaves the tables as they were; the next one goes on from there."""
+    database = database_at(store_url, create=True)
+    database.run("CREATE TABLE feedback (id INTEGER PRIMARY KEY, stored_at TIMESTAMP)")
+
+    def break_off(connection: sql.Connection) -> None:
+        upgrade_within(connection)
+        raise StoreError("the power failed")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(upgrading, "upgrade_within", break_off)
+        with pytest.raises(StoreError, match="the power failed"):
+            open_database(store_url, create=True)
+    assert version(database) is None
+    open_database(store_url, create=True).close()
+    assert version(database) == HEAD
     database.close()
 
 
