@@ -6,7 +6,7 @@ import math
 import re
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, unquote
 
 _WAIT = 5.0
@@ -25,7 +25,7 @@ class DatabaseUrl:
     driver: str
     """What follows it after a plus sign."""
     user: str
-    password: str
+    password: str = field(repr=False)
     host: str
     port: str
     database: str
