@@ -14,9 +14,9 @@ from cds_service import metrics
 from cds_service.addresses import Address
 from cds_service.clients import Client
 from cds_service.clients_file import ClientsFileError, TrustedClient, load_clients
-from cds_service.database import open_engine
 from cds_service.fetching import Budget, Deadline, Fetcher, FetchFailed
 from cds_service.key_sets import BadKeySet, FetchedKeys, Keys, KeySet, StaticKeys, read_key_set
+from cds_service.opening import open_database
 from cds_service.problems import Problem
 from cds_service.settings import Auth, Settings, SettingsError
 from cds_service.token_memory import TokenMemory, TokenMemoryError
@@ -60,9 +60,7 @@ def trust_in(settings: Settings, fetcher: Fetcher, now: Callable[[], datetime]) 
                 "client %s is for trying out: its private key is public, its tokens prove nothing", client.issuer
             )
     # A power cut may forget the tokens of its last moments: what it costs to hold them would double a call.
-    engine = open_engine(settings.database_url, create=False, durable=False)
-    engine.dispose()  # workers are forked after this: each opens its own connections
-    memory = TokenMemory(engine, now)
+    memory = TokenMemory(open_database(settings.database_url, create=False, durable=False), now)
     return Trust(settings.public_url, {each.issuer: (each, keys_of(each, fetcher)) for each in clients}, memory, now)
 
 

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import sqlalchemy as sql
-from sqlalchemy.engine import Engine
-
-from cds_service.database import StoreError, failing_in_few_words, open_engine, reading, writing
+from cds_service.driver import StoreError
+from cds_service.opening import open_database
 from cds_service.records import CallRecord
-from cds_service.tables import APPRAISAL, CARD, FEEDBACK, PROBE, SUGGESTION
+from cds_service.statements import (
+    APPRAISALS,
+    CARDS,
+    COUNT_FEEDBACK,
+    FEEDBACK,
+    LOOK_AT_FEEDBACK,
+    MARK,
+    SUGGESTIONS,
+    insert,
+)
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Engine
 
 __all__ = ["FeedbackItem", "Store", "StoreError"]
 
@@ -40,21 +50,29 @@ def _utc_now() -> datetime:
 
 
 class Store:
-    """SQLite or PostgreSQL, opened and migrated; safe to use from many threads, and to fork before its first use."""
+    """SQLite or PostgreSQL, opened and migrated; safe to use from many threads, and in each process after a fork."""
 
     def __init__(self, url: str, now: Callable[[], datetime] = _utc_now, *, create: bool = True) -> None:
         """Raises StoreError where it cannot be used; with ``create`` it must be writable."""
         self._now = now
-        self.engine: Engine = open_engine(url, create=create)
-        # Of the two dialects the one in use is loaded already.
-        self._inserting = import_module(f"sqlalchemy.dialects.{self.engine.dialect.name}").insert
+        self._engine: Engine | None = None
+        self._making = threading.Lock()
+        self.database = open_database(url, create=create)
         try:
             if create:
                 self.check()
-        except StoreError:
-            self.engine.dispose()
-            raise
-        self.engine.dispose()  # workers are forked after this: each opens its own connections
+        finally:
+            self.database.close()
+
+    @property
+    def engine(self) -> Engine:
+        """SQLAlchemy's, for reports; loaded and made for whoever asks first."""
+        with self._making:
+            if self._engine is None:
+                from cds_service.database import engine_over
+
+                self._engine = engine_over(self.database)
+            return self._engine
 
     def add_feedback(self, items: Iterable[FeedbackItem], client: str) -> int:
         """Store the items that are not stored yet, all or none, durably; their number. Raises StoreError."""
@@ -64,38 +82,35 @@ class Store:
             (_feedback_row(item, client, stored_at) for item in items),
             key=lambda row: (row["card"], row["outcome"], row["outcome_timestamp"]),
         )
-        with failing_in_few_words(), writing(self.engine) as connection:
-            return len(connection.execute(self._insert(FEEDBACK).returning(FEEDBACK.c.id), rows).all()) if rows else 0
+        with self.database.writing() as connection:
+            return insert(self.database, connection, FEEDBACK, rows)
 
     def add_calls(self, calls: Iterable[CallRecord]) -> None:
         """Store what calls came to, all or none; what is stored already stays. Raises StoreError."""
         listed = tuple(calls)
-        with failing_in_few_words(), writing(self.engine) as connection:
-            for table, rows in (
-                (APPRAISAL, [row for call in listed for row in call.appraisals]),
-                (CARD, [row for call in listed for row in call.cards]),
-                (SUGGESTION, [row for call in listed for row in call.suggestions]),
+        with self.database.writing() as connection:
+            for into, rows in (
+                (APPRAISALS, [row for call in listed for row in call.appraisals]),
+                (CARDS, [row for call in listed for row in call.cards]),
+                (SUGGESTIONS, [row for call in listed for row in call.suggestions]),
             ):
-                if rows:
-                    connection.execute(self._insert(table), rows)
+                insert(self.database, connection, into, rows)
 
     def check(self) -> None:
         """Write a mark; raises StoreError when the store cannot be written, or holds no feedback table."""
-        with failing_in_few_words(), writing(self.engine) as connection:
-            connection.execute(sql.select(FEEDBACK.c.id).limit(1))
-            connection.execute(self._insert(PROBE), {"id": 1, "at": self._now()})
-            connection.execute(PROBE.update().values(at=self._now()))
+        with self.database.writing() as connection:
+            connection.execute(LOOK_AT_FEEDBACK)
+            connection.execute(self.database.text(MARK), [self.database.moment(self._now())])
 
     def count_feedback(self) -> int:
-        with failing_in_few_words(), reading(self.engine) as connection:
-            return int(connection.execute(sql.select(sql.func.count()).select_from(FEEDBACK)).scalar_one())
+        with self.database.reading() as connection:
+            return int(connection.execute(COUNT_FEEDBACK).fetchone()[0])
 
     def close(self) -> None:
-        self.engine.dispose()
-
-    def _insert(self, table: sql.Table) -> Any:
-        """Inserts the rows whose keys are not there yet."""
-        return self._inserting(table).on_conflict_do_nothing()
+        """Close what is open; whoever asks again opens it anew."""
+        self.database.close()
+        if self._engine is not None:
+            self._engine.dispose()
 
 
 def _feedback_row(item: FeedbackItem, client: str, stored_at: datetime) -> dict[str, Any]:

@@ -60,7 +60,7 @@ def _check(options: argparse.Namespace, settings: Settings) -> int:
         held = contents(store)
         since = f" since {held.since:%Y-%m-%d}" if held.since is not None else ""
         print(
-            f"{store.engine.dialect.name}, migration {migration(store)}: {held.appraisals} verdicts{since}, "
+            f"{store.database.kind}, migration {migration(store)}: {held.appraisals} verdicts{since}, "
             f"{held.cards} cards, {held.feedback} items of feedback, {held.comments} with a comment"
         )
         store.check()

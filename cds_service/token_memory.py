@@ -8,10 +8,8 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Protocol
 
-import sqlalchemy as sql
-
-from cds_service.database import StoreError, failing_in_few_words, reading, row_writer, writing
-from cds_service.tables import TOKEN_ID
+from cds_service.driver import Database, StoreError
+from cds_service.statements import COUNT_TOKENS, FORGET_TOKENS, TOKEN_IDS
 
 _PURGE_EVERY = timedelta(minutes=5)
 
@@ -33,31 +31,27 @@ class JtiMemory(Protocol):
 class TokenMemory:
     """Token ids in a table: of several writers of one id, the database lets one in."""
 
-    def __init__(self, engine: sql.Engine, now: Callable[[], datetime]) -> None:
-        self._engine = engine
-        self._remember = row_writer(engine, TOKEN_ID)
+    def __init__(self, database: Database, now: Callable[[], datetime]) -> None:
+        self._database = database
+        self._remembering = TOKEN_IDS.statement
         self._now = now
         self._purged = now()
         self._lock = threading.Lock()
 
     def first_use(self, issuer: str, jti: str, expires: datetime) -> bool:
-        row = {"issuer": _hash(issuer), "jti": _hash(jti), "expires": int(expires.timestamp()) + 1}
+        row = (_hash(issuer), _hash(jti), int(expires.timestamp()) + 1)
         try:
             self._purge_now_and_then()
-            self._remember(row)
+            return self._database.run(self._remembering, row) == 1
         except StoreError as error:
-            # The only constraint is that an id stands there once.
-            if error.lasting:
-                return False
             raise TokenMemoryError(str(error)) from None
-        return True
 
     def count(self) -> int:
-        with reading(self._engine) as connection:
-            return int(connection.execute(sql.select(sql.func.count()).select_from(TOKEN_ID)).scalar_one())
+        with self._database.reading() as connection:
+            return int(connection.execute(COUNT_TOKENS).fetchone()[0])
 
     def close(self) -> None:
-        self._engine.dispose()
+        self._database.close()
 
     def _purge_now_and_then(self) -> None:
         now = self._now()
@@ -65,8 +59,7 @@ class TokenMemory:
             if now - self._purged < _PURGE_EVERY:
                 return
             self._purged = now
-        with failing_in_few_words(), writing(self._engine) as connection:
-            connection.execute(TOKEN_ID.delete().where(TOKEN_ID.c.expires < int(now.timestamp())))
+        self._database.run(FORGET_TOKENS, [int(now.timestamp())])
 
 
 def _hash(text: str) -> str:

@@ -31,9 +31,9 @@ from cds_service.application import close, create_app
 from cds_service.authentication import clients_of, fetch_key_set
 from cds_service.clients import Client
 from cds_service.clients_file import FIELDS
-from cds_service.database import open_engine
 from cds_service.fetching import Fetcher
 from cds_service.key_sets import CURRENT, PAUSE, BadKeySet, FetchedKeys, KeySet, KeysUnavailable, read_key_set
+from cds_service.opening import open_database
 from cds_service.settings import Auth, Settings, SettingsError
 from cds_service.token_memory import TokenMemory, TokenMemoryError
 from tests.cases_as_fhir import request_for
@@ -363,7 +363,7 @@ def test_a_memory_that_fails_lets_nobody_in(
 def test_the_memory_forgets_what_has_expired(tmp_path: Path, moment: Moment) -> None:
     """Expired ids are purged now and then, and no id is kept in the clear."""
     file = tmp_path / "memory.sqlite3"
-    memory = TokenMemory(open_engine(f"sqlite:///{file}", create=True, durable=False), moment)
+    memory = TokenMemory(open_database(f"sqlite:///{file}", create=True, durable=False), moment)
     assert memory.first_use(ISSUER, "secret-jti", NOW + timedelta(minutes=1))
     assert memory.first_use(ISSUER, "late", NOW + timedelta(hours=1))
     assert (b"secret-jti" in file.read_bytes(), ISSUER.encode() in file.read_bytes()) == (False, False)
@@ -375,8 +375,8 @@ def test_the_memory_forgets_what_has_expired(tmp_path: Path, moment: Moment) -> 
 
 
 def test_of_many_writers_one_is_first(store_url: str, moment: Moment) -> None:
-    """Twenty threads over engines of their own present one id: one of them is let in."""
-    memories = [TokenMemory(open_engine(store_url, create=True, durable=False), moment) for _ in range(4)]
+    """Twenty threads over pools of their own present one id: one of them is let in."""
+    memories = [TokenMemory(open_database(store_url, create=True, durable=False), moment) for _ in range(4)]
     expires = NOW + timedelta(minutes=5)
     with ThreadPoolExecutor(20) as threads:
         first = list(threads.map(lambda number: memories[number % 4].first_use(ISSUER, "one", expires), range(20)))
@@ -388,7 +388,7 @@ def test_of_many_writers_one_is_first(store_url: str, moment: Moment) -> None:
 def test_a_memory_whose_server_hung_up_says_so_or_connects_anew(postgres: Postgres, moment: Moment) -> None:
     """Ids are told apart over a connection that the server closed, and a lost table is an outage, not a replay."""
     url = postgres.new_database()
-    memory = TokenMemory(open_engine(url, create=True, durable=False), moment)
+    memory = TokenMemory(open_database(url, create=True, durable=False), moment)
     expires = NOW + timedelta(minutes=5)
     assert memory.first_use(ISSUER, "one", expires)
     with postgres.connect(url) as other:

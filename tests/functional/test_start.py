@@ -38,7 +38,8 @@ gc.callbacks.append(lambda phase, about: collections.append(phase))
 main(["serve", "--port", "8080"])
 """
 _OTHERS_NEED = {
-    *("alembic", "cryptography", "h11", "httpcore", "httpx", "jsonschema", "jwt", "pygal"),
+    *("alembic", "cryptography", "greenlet", "h11", "httpcore", "httpx", "jsonschema", "jwt", "psycopg", "pygal"),
+    *("sqlalchemy", "cds_service.database", "cds_service.tables", "cds_service.upgrading"),
     *("cds_service.authentication", "cds_service.connections", "cds_service.demo", "cds_service.explanation"),
     *("cds_service.guideline_page", "cds_service.openapi", "cds_service.patients", "cds_service.report"),
     *("cds_service.report_facts", "cds_service.report_page", "cds_service.store_commands", "cds_service.trying"),
@@ -61,12 +62,15 @@ def _started(folder: Path, **environment: str) -> list[list[str]]:
     return [line.split() for line in found.stdout.splitlines()]
 
 
-def test_a_hook_is_answered_without_what_pages_reports_tokens_and_other_commands_need(tmp_path: Path) -> None:
+def test_a_hook_is_answered_without_what_pages_reports_tokens_and_other_commands_need(
+    tmp_path: Path, store_url: str
+) -> None:
     """Neither a start with a new store, nor one with a store that is there, nor a call loads any of it."""
     for _ in range(2):
-        called, _, modules, _ = _started(tmp_path)
+        called, _, modules, _ = _started(tmp_path, CDS_DATABASE_URL=store_url)
         assert called == ["200", "1"]
-        assert _OTHERS_NEED & set(modules) == set()
+        needed = {"psycopg"} if store_url.startswith("postgresql") else set()
+        assert _OTHERS_NEED & set(modules) == needed
 
 
 def test_what_fetches_is_loaded_before_workers_fork_where_charts_will_be_fetched(tmp_path: Path) -> None:

@@ -22,11 +22,13 @@ from alembic.script import ScriptDirectory
 from flask import Flask
 
 from cds_service.__main__ import main
-from cds_service.database import StoreError, _upgrade, open_engine, reading, version, writing
+from cds_service.database import StoreError, reading, writing
+from cds_service.opening import HEAD, open_database, version
 from cds_service.recorder import Recorder
 from cds_service.records import CallRecord
 from cds_service.store import FeedbackItem, Store
-from cds_service.tables import APPRAISAL, CARD, FEEDBACK, HEAD, METADATA, SUGGESTION
+from cds_service.tables import APPRAISAL, CARD, FEEDBACK, METADATA, SUGGESTION
+from cds_service.upgrading import upgrade_within
 from cds_service.upkeep import backup, contents, erase_card, erase_comments, purge, purge_after
 from tests.cases_as_fhir import request_for
 from tests.outages import FEEDBACK as FEEDBACK_URL
@@ -81,12 +83,12 @@ def test_a_fresh_store_is_what_the_tables_say(store_url: str, by_migrations: boo
     engine = sql.create_engine(store_url.replace("postgresql://", "postgresql+psycopg://"))
     if by_migrations:
         with engine.begin() as connection:
-            _upgrade(connection)
+            upgrade_within(connection)
     else:
         Store(store_url).close()
     with engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
-        assert version(connection) == HEAD
+        assert connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() == HEAD
         signed = sql.inspect(connection)
         assert signed.get_pk_constraint("alembic_version")["constrained_columns"] == ["version_num"]
     engine.dispose()
@@ -118,11 +120,10 @@ def test_a_store_of_the_first_version_keeps_its_feedback(store_url: str) -> None
 def test_many_that_start_at_once_make_one_store(store_url: str) -> None:
     """Eight openings of an empty database at the same moment all succeed, and it is migrated once."""
     with ThreadPoolExecutor(8) as pool:
-        engines = list(pool.map(lambda _: open_engine(store_url, create=True), range(8)))
-    with engines[0].connect() as connection:
-        assert version(connection) == HEAD
-    for engine in engines:
-        engine.dispose()
+        opened = list(pool.map(lambda _: open_database(store_url, create=True), range(8)))
+    assert version(opened[0]) == HEAD
+    for each in opened:
+        each.close()
 
 
 def test_a_store_of_a_newer_version_is_refused(store_url: str) -> None:
@@ -144,7 +145,9 @@ def test_a_store_of_a_newer_version_is_refused(store_url: str) -> None:
         ("nosuch://u:secret@h/d", "nosuch is not supported"),
         ("postgresql://u:secret@/d?host=/nowhere", "No such file or directory"),
         ("postgresql+psycopg2://u:secret@h/d", "the driver is missing"),
-        ("postgresql://u:secret@127.0.0.1:x/d", "the URL cannot be used"),
+        ("postgresql://u:secret@127.0.0.1:x/d", "the URL cannot be used: its port is no number"),
+        ("no-name://u:secret@h/d", "the URL cannot be used: it is no URL"),
+        ("postgresql://u:secret@h/d?timeout=secret", "the URL cannot be used: its timeout is no number of seconds"),
     ],
 )
 def test_a_store_that_cannot_be_used_is_refused_at_the_start(
@@ -278,7 +281,7 @@ def test_a_store_that_fails_costs_no_card_and_recovers(
     assert app.extensions["recorder"].flush()
     with fault(url, lambda: request.getfixturevalue("postgres")):
         if fault is _readonly:
-            store.engine.dispose()  # what a file or a database allows is asked when a connection is made
+            store.close()  # what a file or a database allows is asked when a connection is made
         response = client.post(FEEDBACK_URL, json={"feedback": [OVERRIDDEN]})
         assert (response.status_code, response.headers["Retry-After"]) == (503, "30")
         assert response.mimetype == "application/fhir+json"
@@ -287,7 +290,7 @@ def test_a_store_that_fails_costs_no_card_and_recovers(
         assert len(client.post(SELECT, json=request_for(PLAIN)).json["cards"]) == 1
     (line,) = [record.message for record in caplog.records if record.message.startswith("feedback was not stored")]
     assert line.removeprefix("feedback was not stored: ") in reasons
-    store.engine.dispose() if fault is _readonly else None
+    store.close() if fault is _readonly else None
     assert client.post(FEEDBACK_URL, json={"feedback": [OVERRIDDEN]}).status_code == 200
     assert client.get("/health/ready").status_code == 200
     assert app.extensions["recorder"].flush(30)
