@@ -291,7 +291,11 @@ class ChartReader:
         element = CODE_OF.get(kind)
         if element is None or "modifierExtension" in resource:
             return False
-        told = self._drug_spellings if element == "medicationCodeableConcept" else self._spellings
+        told = self._spellings
+        if element == "medicationCodeableConcept":
+            if resource.get("medicationReference") is not None:
+                return False  # it names two drugs
+            told = self._drug_spellings
         says_so = False
         try:
             concept = resource[element]
@@ -300,12 +304,23 @@ class ChartReader:
             for coding in concept["coding"]:
                 nothing = told[coding.get("system"), coding.get("code")]
                 if nothing is None:
-                    return False
+                    return self._says_nothing_here(resource, concept, kind)
                 says_so = says_so or nothing
         except (AttributeError, KeyError, TypeError):  # something else stands where these are due
+            return self._says_nothing_here(resource, resource.get(element), kind)
+        return says_so and not _is_refuted(resource, kind)
+
+    def _says_nothing_here(self, resource: Json, concept: Any, kind: str) -> bool:
+        """The same of codes that one look-up does not tell of: some concern us in resources of other kinds."""
+        subject = resource.get("subject")
+        if not isinstance(subject, dict) or subject.get("reference") not in self._names:
             return False
-        # A refuted category denies what lies below it, although no list holds the category itself.
-        return says_so and (kind != "Condition" or status_code(resource, "verificationStatus") != "refuted")
+        codings, malformed = codings_of(concept)
+        if not codings or malformed or "modifierExtension" in concept or self.vocabulary.knows(codings):
+            return False
+        if not says_nothing(codings, KINDS.get(kind)) or _is_refuted(resource, kind):
+            return False
+        return kind not in _MAY_BE_IMAGING or not self.orders.knows(codings)
 
     def read_entry(self, resource: Json, reference: str) -> Entry | None:
         """One entry; None when it says nothing that counts. Raises Unreadable."""
@@ -585,9 +600,11 @@ class ChartReader:
     def _drug(self, resource: Json) -> Any:
         """The CodeableConcept that names the drug, on the entry or behind its reference."""
         concept = resource.get("medicationCodeableConcept")
+        reference = resource.get("medicationReference")
+        if concept is not None and reference is not None:
+            raise Unreadable("it names its drug twice")
         if concept is not None:
             return concept
-        reference = resource.get("medicationReference")
         target = reference.get("reference") if isinstance(reference, dict) else None
         drug = self.delivered.resolve(target, within=resource)
         if drug is None:
@@ -648,8 +665,14 @@ _READERS: Mapping[str, Callable[[ChartReader, Json, str], Entry | None]] = {
 }
 
 
+_MAY_BE_IMAGING = ("Procedure", "DiagnosticReport")
 _MOST_NAMES = 4
 _AFTER_DIGITS = ":"
+
+
+def _is_refuted(resource: Json, kind: str) -> bool:
+    """A refuted category denies what lies below it, although no list holds the category itself."""
+    return kind == "Condition" and status_code(resource, "verificationStatus") == "refuted"
 
 
 def read_order(resource: Json) -> DateSpan | None:

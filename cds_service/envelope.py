@@ -124,8 +124,12 @@ def parse_request(body: bytes, hook: str) -> HookRequest:
     value = parse_json(body, as_written=True)
     if not isinstance(value, dict):
         raise bad_request("The body is not a JSON object.")
-    for error in sorted(_schema().faults(value), key=lambda found: [str(step) for step in found.absolute_path]):
-        raise bad_request(f"{error.json_path}: {_in_words(error.validator, error.validator_value)}.")
+    try:
+        fault = _schema().first_fault(value)
+    except ValueError:  # a number that remembers its spelling stands where a member is due
+        fault = _schema().first_fault(parse_json(body))
+    if fault is not None:
+        raise bad_request(f"{fault.place}: {_in_words(fault.rule, fault.asked)}.")
     if value["hook"] != hook:
         raise bad_request(f"This service answers the hook {hook}, not the one in the request.")
     context = value["context"]

@@ -1,18 +1,31 @@
-"""A JSON Schema held in two ways: a compiled engine tells whether a value meets it, `jsonschema` where it does not.
+"""A JSON Schema held in two ways: by a compiled engine, and by `jsonschema`, with which a test holds it to agree.
 
-`jsonschema` has the last word and is loaded only where something is wrong: it takes a second to load where its
-checkers of formats are installed.
+Of our data `jsonschema` says what is wrong. It is loaded only then: it takes a second and 28 MB where its checkers of
+formats are installed, which nobody who sends a bad request shall bring about.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import jsonschema_rs
 
 if TYPE_CHECKING:
     from jsonschema import ValidationError
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong with a value."""
+
+    place: str
+    """A JSON path: ``$.context``."""
+    rule: str
+    """The keyword of the schema that is not met."""
+    asked: Any
+    """What stands at that keyword."""
 
 
 class Schema:
@@ -28,6 +41,20 @@ class Schema:
             from jsonschema import Draft202012Validator
 
             yield from Draft202012Validator(self._schema).iter_errors(value)
+
+    def first_fault(self, value: Any) -> Fault | None:
+        """What is wrong with a value at its first place; None where it meets the schema, which refers to no other.
+
+        Raises ValueError where a number that remembers its spelling stands where the schema looks.
+        """
+        if self._compiled.is_valid(value):
+            return None
+        first = min(self._compiled.iter_errors(value), key=lambda found: [str(step) for step in found.instance_path])
+        asked: Any = self._schema
+        for step in first.schema_path:
+            asked = asked[step]
+        place = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in first.instance_path)
+        return Fault(f"${place}", str(first.schema_path[-1]), asked)
 
     def _is_plainly_met(self, value: Any) -> bool:
         try:

@@ -76,12 +76,12 @@ def read_coding(system: object, code: object) -> Coding | None:
     """
     if not isinstance(system, str) or not isinstance(code, str):
         return None
-    return _read_again(system, code)
+    return (_read_again if len(system) + len(code) <= LONGEST_SPELLING else read_once)(system, code)
 
 
 def read_once(system: str, code: str) -> Coding | None:
     """`read_coding`, which charts ask again and again, without remembering: for data that are read once."""
-    canonical = _CANONICAL.get(system.strip().rstrip("/"))
+    canonical = _canonical(system)
     if canonical is None:
         return None
     code = code.strip()
@@ -104,7 +104,26 @@ def written_code(coding: Coding) -> str:
 
 def is_known_system(system: str) -> bool:
     """Whether codes of this system are read, under any of its names."""
-    return system.strip().rstrip("/") in _CANONICAL
+    return _canonical(system) is not None
+
+
+def _canonical(system: str) -> str | None:
+    """A system by its own name, whichever of its names is given; None where we do not know it.
+
+    Some write a name in another case, with https, with a version behind it, or an OID without its scheme; SNOMED CT's
+    editions and versions are places below its name (SNOMED CT URI Standard).
+    """
+    name = system.strip().rstrip("/")
+    known = _CANONICAL.get(name)
+    if known is not None or len(name) > LONGEST_SPELLING:
+        return known
+    name = name.casefold().partition("|")[0].rstrip("/").replace("https://", "http://", 1)
+    if name.startswith(f"{SNOMED_CT}/"):
+        return SNOMED_CT
+    return _FOLDED.get(f"urn:oid:{name}" if name[:1].isdigit() else name)
+
+
+_FOLDED = {name.casefold().replace("https://", "http://", 1): system for name, system in _CANONICAL.items()}
 
 
 def may_be_any(system: object, code: object) -> bool:
@@ -210,7 +229,8 @@ class Vocabulary:
         known = self._remembered.get(coding)
         if known is None:
             known = self._look_up(coding)
-            if known or len(self._remembered) < _MOST_REMEMBERED:
+            # Codes of nobody leave room for those that concern us, of which one category alone may have a million.
+            if len(self._remembered) < (2 * _MOST_REMEMBERED if known else _MOST_REMEMBERED):
                 self._remembered[coding] = known
         return known
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -75,6 +77,34 @@ def test_both_engines_agree_on_the_data(schema: str, file: str) -> None:
     held = json.loads((SCHEMAS / f"{schema}.schema.json").read_text(encoding="utf-8"))
     good, bad = _agree(held, iter((data, *_mutations(data, 1))))
     assert (good > 0, bad > 10) == (True, True)
+
+
+def test_the_compiled_engine_tells_the_same_first_fault() -> None:
+    """Of each request with a member gone or odd, both name the same place and rule, and what the rule asks."""
+    compiled, slow = Schema(ENVELOPE), Draft202012Validator(ENVELOPE)
+    faults = 0
+    for request in _requests():
+        for value in (request, *_mutations(request, 3)):
+            expected = sorted(slow.iter_errors(value), key=lambda found: [str(step) for step in found.absolute_path])
+            fault = compiled.first_fault(value)
+            told = (fault.place, fault.rule, fault.asked) if fault is not None else None
+            assert told == next(((each.json_path, each.validator, each.validator_value) for each in expected), None)
+            faults += fault is not None
+    assert faults > 100
+
+
+def test_a_request_that_is_refused_loads_no_other_engine() -> None:
+    """What takes a second to load, a worker that answers in its loop does not load for whoever sends nonsense."""
+    code = (
+        "import sys\nfrom cds_service.envelope import parse_request\nfrom cds_service.problems import Problem\n"
+        "for body in (b'{}', b'{\"hook\": 1.50}', b'{\"hook\": \"order-select\", \"context\": []}', b'[]', b'{'):\n"
+        "    try:\n        parse_request(body, 'order-select')\n"
+        "    except Problem as refused:\n        print(refused.message)\n"
+        "print('jsonschema' in sys.modules)"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    assert told.splitlines()[-1] == "False"
+    assert len(told.splitlines()) == 6
 
 
 def test_a_number_that_keeps_its_spelling_is_left_to_the_slow_engine() -> None:
