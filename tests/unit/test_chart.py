@@ -12,6 +12,7 @@ from cds_service.prefetch import Delivered, bare_id, read_prefetch, relative
 from knowledge.dates import DateSpan
 from knowledge.findings import Certainty, Chart, Course, PrefetchKey
 from knowledge.loading import Knowledge
+from knowledge.vocabulary import CPT, _read_again
 
 Json = dict[str, Any]
 
@@ -380,6 +381,80 @@ def test_an_observation_whose_value_cannot_be_read_is_a_gap(knowledge: Knowledge
     }
     chart = _chart(knowledge, {"observations": _bundle(observation)})
     assert [gap.why for gap in chart.gaps] == ["its value cannot be read"]
+
+
+@pytest.mark.parametrize(
+    ("system", "code"),
+    [
+        ("https://hl7.org/fhir/sid/icd-10-cm", "C79.51"),
+        ("http://hl7.org/fhir/sid/icd-10-cm|2024", "C79.51"),
+        ("http://hl7.org/fhir/sid/ICD-10-CM/", "C79.51"),
+        ("URN:OID:2.16.840.1.113883.6.90", "C79.51"),
+        ("2.16.840.1.113883.6.90", "C79.51"),
+        ("http://snomed.info/sct/731000124108/version/20240901", "94222008"),
+        ("HTTPS://SNOMED.INFO/SCT", "94222008"),
+    ],
+)
+def test_a_system_is_known_however_its_name_is_written(knowledge: Knowledge, system: str, code: str) -> None:
+    """A red flag under another spelling of its system counts, beside a code that says nothing too."""
+    harmless = {"system": "http://snomed.info/sct", "code": "38341003"}
+    chart = _conditions(knowledge, _condition(code={"coding": [harmless, {"system": system, "code": code}]}))
+    (entry,) = chart.entries
+    assert knowledge.vocabulary.knows(entry.codings)
+    assert chart.gaps == ()
+
+
+@pytest.mark.parametrize("system", ["http://hl7.org/fhir/sid/icd-10-cm-local", "http://snomed.info/sctx", "2.16.840"])
+def test_a_name_that_only_begins_like_a_systems_is_another(knowledge: Knowledge, system: str) -> None:
+    """A site's own system that resembles a known one stays its own, and alone it is a gap."""
+    chart = _conditions(knowledge, _condition(code={"coding": [{"system": system, "code": "C79.51"}]}))
+    assert (chart.entries, len(chart.gaps)) == ((), 1)
+
+
+def test_a_drug_that_is_named_twice_is_a_gap(knowledge: Knowledge) -> None:
+    """Of medication[x] a resource has one: beside a code that says nothing a reference may lead to prednisone."""
+    harmless = {"coding": [{"system": "http://www.nlm.nih.gov/research/umls/rxnorm", "code": "314076"}]}
+    drug = {"resourceType": "Medication", "id": "m", "code": PREDNISONE}
+    request = {
+        "resourceType": "MedicationRequest",
+        "id": "r1",
+        "status": "active",
+        "intent": "order",
+        "subject": SUBJECT,
+        "contained": [drug],
+        "medicationCodeableConcept": harmless,
+        "medicationReference": {"reference": "#m"},
+    }
+    chart = _chart(knowledge, {"medications": _bundle(request)})
+    assert [gap.why for gap in chart.gaps] == ["it names its drug twice"]
+    assert PrefetchKey.MEDICATIONS not in chart.delivered
+    alone = {name: value for name, value in request.items() if name != "medicationReference"}
+    assert _chart(knowledge, {"medications": _bundle(alone)}).gaps == ()
+
+
+@pytest.mark.parametrize(
+    ("key", "kind", "status", "codings"),
+    [
+        ("procedures", "Procedure", "aborted", [None, {"system": CPT, "code": "99213"}]),
+        ("referrals", "ServiceRequest", "suspended", [{"system": CPT, "code": "72148"}]),
+    ],
+)
+def test_what_concerns_nobody_is_passed_over_whatever_its_status(
+    knowledge: Knowledge, key: str, kind: str, status: str, codings: list[Json | None]
+) -> None:
+    """An entry whose codes say nothing in its kind of resource is no gap for a status that cannot be read."""
+    entry = {"resourceType": kind, "id": "x1", "status": status, "subject": SUBJECT, "code": {"coding": codings}}
+    chart = _chart(knowledge, {key: _bundle(entry)})
+    assert (chart.entries, chart.gaps) == ((), ())
+
+
+def test_a_code_of_any_length_is_not_remembered(knowledge: Knowledge) -> None:
+    """Megabytes that are sent for a code are gone when they are answered."""
+    before = _read_again.cache_info().currsize
+    for number in range(5):
+        code = {"coding": [{"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": f"{number}" + "x" * 100_000}]}
+        _conditions(knowledge, _condition(code=code))
+    assert _read_again.cache_info().currsize == before
 
 
 def test_an_observation_of_an_instant_has_its_day(knowledge: Knowledge) -> None:
