@@ -54,6 +54,7 @@ class Request(GunicornRequest):  # type: ignore[misc]
     def __init__(self, cfg: Any, client: Any, head: bytes, body: bytes | None, chunks: bytes = b"") -> None:
         """``body`` is None where it is in ``chunks``. Raises ParseException where the head is not HTTP."""
         self.sent = body
+        self.length = len(head) + len(body or chunks)
         super().__init__(cfg, _Pieces(head, chunks), client)
         if body is not None:
             self.body = BytesIO(body)

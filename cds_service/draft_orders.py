@@ -64,8 +64,9 @@ def read_orders(
     live = Counter(
         coding for each in imaging if word(each.draft.resource, "status") in _DRAFTS for coding in set(each.codings)
     )
+    components = _components(reader, imaging, Counter(reference for reference, _ in drafts), knowledge)
     found: list[DraftOrder] = []
-    for each in imaging:
+    for place, each in enumerate(imaging):
         own = word(each.draft.resource, "status") in _DRAFTS
         others = [coding for coding, count in live.items() if count > (own and coding in each.codings)]
         component = knowledge.orders.is_component_beside(each.codings, others)
@@ -74,36 +75,41 @@ def read_orders(
         if component or twice or not _is_judged(each, selected, imaging, knowledge):
             continue
         ordered = _read(reader, each, others, knowledge)
-        components = _components(reader, each, imaging, [reference for reference, _ in drafts], knowledge)
         namesakes = [draft.resource for reference, draft in drafts if reference == each.reference]
-        found.append(DraftOrder(resource, ordered, components, all(other == resource for other in namesakes)))
+        found.append(
+            DraftOrder(resource, ordered, tuple(components[place]), all(other == resource for other in namesakes))
+        )
     return found
 
 
 def _components(
-    reader: ChartReader, each: _Imaging, imaging: list[_Imaging], references: list[str], knowledge: Knowledge
-) -> tuple[str, ...]:
-    """The drafts that are parts of this study alone, of the same patient, and have an id of their own."""
+    reader: ChartReader, imaging: list[_Imaging], named: Counter[str], knowledge: Knowledge
+) -> list[list[str]]:
+    """For each study the drafts that are parts of it alone, of the same patient, and have an id of their own."""
 
     def is_part(other: _Imaging) -> bool:
         resource, subject = other.draft.resource, other.draft.resource.get("subject")
         return (
             word(resource, "status") in _DRAFTS
             and bool(word(resource, "id"))
-            and references.count(other.reference) == 1
+            and named[other.reference] == 1
             and resource.get("doNotPerform") in (None, False)
             and isinstance(subject, dict)
             and reader.names_the_patient(subject.get("reference"))
         )
 
-    def needs(main: _Imaging, other: _Imaging) -> bool:
-        return main is not other and knowledge.orders.is_component_beside(other.codings, main.codings)
-
-    return tuple(
-        other.reference
-        for other in imaging
-        if needs(each, other) and is_part(other) and sum(needs(main, other) for main in imaging) == 1
-    )
+    found: list[list[str]] = [[] for _ in imaging]
+    for other in imaging:
+        if not knowledge.orders.may_be_component(other.codings) or not is_part(other):
+            continue
+        mains = [
+            place
+            for place, main in enumerate(imaging)
+            if main is not other and knowledge.orders.is_component_beside(other.codings, main.codings)
+        ]
+        if len(mains) == 1:
+            found[mains[0]].append(other.reference)
+    return found
 
 
 def _imaging(

@@ -8,12 +8,18 @@ from dataclasses import dataclass
 from cds_service.discovery import HOOKS
 from cds_service.settings import Auth, Settings
 
-# Charts of this length are judged in some milliseconds. What is longer would hold up the others, and beside the work
-# that it makes a thread costs next to nothing.
+# A chart of this length is judged in some milliseconds, if it is one. What is longer, and what is not short and holds
+# more objects or orders than charts of its length do, would hold up the others: beside the work that it makes a thread
+# costs next to nothing.
 LONGEST = 131_072
+SHORT = 49_152
+MOST_OBJECTS = 1_500
+MOST_ORDERS = 16
 
+_ALIVE = "/health/live"
 _JUDGED = frozenset(f"/cds-services/{service}" for service in HOOKS)
-# The name of the member that lends access to a FHIR server; a letter written as an escape may be one of it.
+_ORDER = b"ServiceRequest"
+# The name of the member that lends access to a FHIR server. A letter written as an escape may be one of either name.
 _LENDS = b"fhirAuthorization"
 _SPELLED = re.compile(rb"\\u00[4-7]")
 
@@ -33,11 +39,16 @@ class Waiting:
         return cls(settings.auth is not Auth.OPEN, bool(client.fhir_servers) or client.fhir_on_loopback)
 
     def may_wait(self, method: str, path: str, body: bytes | None) -> bool:
-        """False only for a hook call that is judged from its body alone; ``body`` is None where it came in chunks.
+        """False only for what is answered from the request alone, and soon; ``body`` is None where it came in chunks.
 
         Everything else may wait: feedback for the disk, pages and reports for the store, a long chart for its turn.
         """
+        if method == "GET" and path == _ALIVE:
+            return False  # whoever asks whether the loop lives is told by the loop
         if self.for_tokens or method != "POST" or path not in _JUDGED or body is None or len(body) > LONGEST:
             return True
-        # Words are found many times faster than patterns, and most bodies hold neither.
-        return self.for_charts and (_LENDS in body or (b"\\u00" in body and _SPELLED.search(body) is not None))
+        if len(body) > SHORT and (body.count(b"{") > MOST_OBJECTS or body.count(_ORDER) > MOST_ORDERS):
+            return True
+        # A letter is found many times faster than a word, a word than a pattern, and most bodies hold none of them.
+        spelled = b"\\" in body and b"\\u00" in body and _SPELLED.search(body) is not None
+        return spelled or (self.for_charts and _LENDS in body)

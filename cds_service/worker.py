@@ -82,6 +82,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self.kept: dict[Connection, None] = {}
         """Between two requests, in the order in which they were answered."""
         self.lingering: dict[socket.socket, float] = {}
+        self.handed = 0
+        """Bytes of the requests that threads answer, or shall answer."""
         self.looked = 0.0
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
@@ -94,8 +96,12 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         try:
             sock, client = listener.accept()
         except OSError as error:
-            if error.errno in (errno.EMFILE, errno.ENFILE) and self.arriving:
-                self._refuse(next(iter(self.arriving)), 503)
+            if error.errno in (errno.EMFILE, errno.ENFILE):
+                # One that waits for its next request makes room before one that has begun to send.
+                if self.kept:
+                    self._drop(next(iter(self.kept)))
+                elif self.arriving:
+                    self._refuse(next(iter(self.arriving)), 503)
             elif error.errno not in (errno.EAGAIN, errno.ECONNABORTED, errno.EWOULDBLOCK):
                 raise
             return
@@ -163,10 +169,21 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         if not self.alive or len(self.kept) >= self.max_keepalived:
             request.force_close()
         work = partial(answer, self.wsgi, request, connection.client, connection.server, self.cfg)
-        if self.may_wait(request.method, request.path, request.sent):
-            self._in_thread(work, partial(self._send, connection))
-        else:
+        if not self.may_wait(request.method, request.path, request.sent):
             self._send(connection, work())
+            return
+        held = request.length
+        if self.handed and self.handed + held > self.most_gathered:
+            log.warning("refused a request for want of memory: %s", 503)
+            self._send(connection, (error_answer(503), False))
+            return
+
+        def answered(found: tuple[bytes, bool]) -> None:
+            self.handed -= held
+            self._send(connection, found)
+
+        self.handed += held
+        self._in_thread(work, answered)
 
     def _read(self, connection: Connection) -> Request:
         arriving, cut = connection.arriving, connection.state is State.LONG_BODY

@@ -90,6 +90,11 @@ class OrderCodes:
         listed = [procedure for code in known.values() for procedure in code.procedures if procedure in common]
         return Study(tuple(dict.fromkeys([*listed, *common])))
 
+    def may_be_component(self, codings: Collection[Coding]) -> bool:
+        """Whether there is a study of which an order with these codes could be only the component."""
+        known = {coding for coding in codings if coding in self.codes}
+        return bool(known) and any(known <= combination.components for combination in self.combinations)
+
     def is_component_beside(self, codings: Collection[Coding], beside: Collection[Coding]) -> bool:
         """Whether an order is only the component of a study whose main part is another draft."""
         known = {coding for coding in codings if coding in self.codes}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import selectors
@@ -157,6 +158,45 @@ def test_who_waits_in_threads_holds_up_nobody(bench: Bench) -> None:
         sock.sendall(get(f"/{number}"))
         bench.turn()
         assert bodies(come(sock)) == [f"/{number}".encode()]
+
+
+def test_what_waits_for_threads_has_so_much_memory_and_no_more(bench: Bench) -> None:
+    """Of requests of 400 kB that wait, two are held where a megabyte may be; the third is told to come again."""
+    bench.worker.most_gathered = 1_000_000
+    socks = []
+    for _ in range(3):
+        socks.append(sock := bench.connect())
+        sock.sendall(b"POST /slow HTTP/1.1\r\nHost: x\r\nContent-Length: 400000\r\n\r\n" + b"x" * 400_000)
+        bench.turn_until(lambda: not bench.worker.arriving and not bench.worker.ready)
+    assert come(socks[2]).startswith(b"HTTP/1.1 503 ")
+    assert b"" == come(socks[0]) == come(socks[1])
+    bench.application.released.set()
+    bench.turn_until(lambda: len(bench.worker.kept) == 2)
+    assert bench.worker.handed == 0
+    socks[0].sendall(get("/slow/again"))
+    bench.turn_until(lambda: "/slow/again" in bench.application.threads)
+
+
+def test_where_no_file_can_be_opened_an_idle_connection_makes_room(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker at its limit of open files lets go of who waits for nothing, then of who has begun, and lives on."""
+    kept, begun = bench.connect(), bench.connect()
+    kept.sendall(get("/"))
+    bench.turn()
+    assert bodies(come(kept)) == [b"/"]
+
+    class Full:
+        def accept(self) -> None:
+            raise OSError(errno.EMFILE, "Too many open files")
+
+    listener: Any = Full()
+    bench.worker.accept(listener)
+    assert (kept.recv(10), come(begun), bench.worker.nr_conns) == (b"", b"", 1)
+    bench.worker.accept(listener)
+    bench.worker.accept(listener)
+    assert begun.recv(100).startswith(b"HTTP/1.1 503 ")
+    assert bench.worker.nr_conns == 0
 
 
 def test_a_turn_answers_one_request_and_each_connection_has_its_turn(bench: Bench) -> None:

@@ -9,7 +9,7 @@ import pytest
 from cds_service.addresses import read_address
 from cds_service.discovery import HOOKS
 from cds_service.settings import Auth, Settings
-from cds_service.waiting import LONGEST, Waiting
+from cds_service.waiting import LONGEST, MOST_OBJECTS, MOST_ORDERS, SHORT, Waiting
 from tests.cases_as_fhir import request_for
 
 SELECT, SIGN = (f"/cds-services/{service}" for service in HOOKS)
@@ -23,6 +23,14 @@ def test_a_call_that_is_judged_from_its_body_waits_for_nothing(path: str) -> Non
     """A hook call with or without its chart needs no thread, nor does one with escapes that stand for other letters."""
     for body in (CALL, b"", b"no JSON", b" " * LONGEST, b'{"text": "M\\u00fcller \\u2014 \\n"}'):
         assert OPEN.may_wait("POST", path, body) is False
+
+
+def test_who_asks_whether_the_loop_lives_is_told_by_the_loop() -> None:
+    """However many threads wait for a store, a service that answers calls is not taken for dead."""
+    secured = Settings(auth=Auth.REQUIRED, public_url=read_address("https://cds.example.org"))
+    for settings in (Settings(), secured):
+        assert Waiting.under(settings).may_wait("GET", "/health/live", b"") is False
+    assert OPEN.may_wait("POST", "/health/live", b"") is True
 
 
 @pytest.mark.parametrize(
@@ -40,13 +48,16 @@ def test_a_call_that_is_judged_from_its_body_waits_for_nothing(path: str) -> Non
         ("GET", "/metrics", b""),
         ("POST", SELECT, None),
         ("POST", SELECT, b" " * (LONGEST + 1)),
+        ("POST", SELECT, b"{}" * (MOST_OBJECTS + 1) + b" " * SHORT),
+        ("POST", SELECT, b'"ServiceRequest"' * (MOST_ORDERS + 1) + b" " * SHORT),
+        ("POST", SELECT, b'"S\\u0065rviceRequest"' + b" " * SHORT),
         ("POST", SELECT, LENT),
         ("POST", SELECT, LENT.replace(b"A", b"\\u0041")),
         ("POST", SELECT, LENT.replace(b"z", b"\\u007A")),
     ],
 )
 def test_whatever_else_may_wait(method: str, path: str, body: bytes | None) -> None:
-    """Other paths and methods, chunks, long bodies, and access that is lent, however its name is written."""
+    """Other paths and methods, chunks, long or laborious bodies, and access that is lent, however it is written."""
     assert OPEN.may_wait(method, path, body) is True
 
 
