@@ -13,6 +13,7 @@ from cds_service.settings import Settings
 from knowledge.appraisal import Appraisal
 from knowledge.findings import ConceptId, PrefetchKey
 from knowledge.loading import Knowledge
+from knowledge.orders import OrderCodes
 from tests.cases_as_fhir import AS_OF, concept, request_for
 
 Json = dict[str, Any]
@@ -271,3 +272,25 @@ def test_nobody_is_younger_than_nothing(judge: Judge) -> None:
     appraisal = _appraisal(judge, request)
     assert [each.label for each in appraisal.findings[ConceptId("elderly")].evidence] == ["age 0 years"]
     assert appraisal.reading.is_child
+
+
+def test_what_parts_of_studies_cost_grows_with_the_square_of_their_number(
+    judge: Judge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of forty studies and forty parts each is held against each other once, and not once more for each study."""
+    asked = []
+    told = OrderCodes.is_component_beside
+
+    def counting(*arguments: Any) -> bool:
+        asked.append(arguments)
+        return told(*arguments)
+
+    monkeypatch.setattr(OrderCodes, "is_component_beside", counting)
+    request = _request()
+    order = _order(request)
+    codes = ["72132"] * 40 + ["72265"] * 40
+    request["context"]["draftOrders"]["entry"] = [
+        {"resource": {**order, "id": f"o{number}", "code": concept(f"CPT {code}")}} for number, code in enumerate(codes)
+    ]
+    _judged(judge, {**request, "context": {**request["context"], "selections": ["ServiceRequest/o0"]}})
+    assert 40 * 40 <= len(asked) <= 80 * 80
