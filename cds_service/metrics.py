@@ -12,7 +12,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cache, wraps
+from functools import cache, partial, wraps
 from threading import Lock
 from typing import Any, ParamSpec
 
@@ -93,12 +93,21 @@ METRICS = (
 )
 
 
+_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+_process = {"id": os.getpid()}
+os.register_at_fork(after_in_child=lambda: _process.update(id=os.getpid()))
+
+
 class _Figures:
     """The metrics of this process, each made when it is first used."""
 
     def __init__(self) -> None:
         import prometheus_client
 
+        if _VARIABLE in os.environ:
+            # As its manual tells users of uWSGI; its own way asks the system at every figure which process this is.
+            values: Any = prometheus_client.values
+            values.ValueClass = values.MultiProcessValue(partial(_process.get, "id"))
         self.registry = prometheus_client.CollectorRegistry()
         self._seen: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
         self._found: dict[tuple[str, ...], Any] = {}
@@ -239,7 +248,7 @@ def exposition() -> bytes:
     """All figures of all processes, in Prometheus' text format."""
     from prometheus_client import CollectorRegistry, generate_latest, multiprocess
 
-    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+    if _VARIABLE not in os.environ:
         return generate_latest(_figures().registry)
     registry = CollectorRegistry()
     multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
@@ -250,7 +259,7 @@ def worker_ended(process: int) -> None:
     """What only a living process has, its queue, no longer counts; what it did stays counted."""
     from prometheus_client import multiprocess
 
-    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+    if _VARIABLE in os.environ:
         multiprocess.mark_process_dead(process)  # type: ignore[no-untyped-call]
 
 

@@ -84,7 +84,19 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self.lingering: dict[socket.socket, float] = {}
         self.handed = 0
         """Bytes of the requests that threads answer, or shall answer."""
-        self.looked = 0.0
+        self.looked = self.notified = 0.0
+        self.asks_after_parent = True
+
+    def notify(self) -> None:
+        """Tell the master that the loop lives, and look for the master: now and then, for both ask the system."""
+        now = time.monotonic()
+        self.asks_after_parent = now - self.notified >= _LOOK_SECONDS
+        if self.asks_after_parent:
+            self.notified = now
+            super().notify()
+
+    def is_parent_alive(self) -> bool:
+        return not self.asks_after_parent or bool(super().is_parent_alive())
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
         """One turn of the loop: all that happened, and then one request, so that none holds up more than its time."""
