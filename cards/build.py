@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, assert_never
 
 from cards import wording
@@ -17,6 +16,7 @@ from knowledge.appraisal import LOWEST, Appraisal, NoCriteriaApply, Rated, Undet
 from knowledge.episodes import LOW_BACK_PAIN
 from knowledge.findings import Presence
 from knowledge.guideline import Topic
+from knowledge.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +55,14 @@ class Advice:
     alternative: Alternative
 
 
+_USUAL = CardSettings()
+
+
 def build_card(
     topic: Topic,
     appraisal: Appraisal,
     draft: Draft,
-    settings: CardSettings = CardSettings(),
+    settings: CardSettings = _USUAL,
     shape: Shape = SHAPES[Profile.SPEC],
 ) -> Card | None:
     """The card for one order, or None: a clinician is not interrupted without a reason."""

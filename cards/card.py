@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from knowledge.guideline import CodedText
+from knowledge.values import dataclass
 
 
 class Indicator(StrEnum):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from cards.card import Card, CardKind, Indicator
 from cards.profiles import CARD_TYPE_NAMES
+from knowledge.values import dataclass
 
 MAX_CARDS = "max-cards"
 _MOST = 100

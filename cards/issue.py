@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from cards.card import Card
+from knowledge.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

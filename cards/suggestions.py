@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 from typing import Any
 
@@ -16,6 +16,7 @@ from knowledge.findings import ConceptId, Presence, ProcedureId
 from knowledge.guideline import AppropriatenessCategory, CodedText, Concept, Procedure, Topic
 from knowledge.inference import Standing, VariantMatch, remembered
 from knowledge.reading import NOT_READ
+from knowledge.values import dataclass
 from knowledge.vocabulary import written_code
 
 PREGNANCY = ConceptId("pregnancy")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import assert_never
 
 from cards.card import Card
 from knowledge.appraisal import Appraisal, NoCriteriaApply, NotJudged, Rated, Undetermined
 from knowledge.findings import Chart, PrefetchKey
+from knowledge.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from cds_service.chart import ChartReader, read_order
@@ -17,6 +17,7 @@ from knowledge.appraisal import NotJudged, NotJudgedReason
 from knowledge.findings import Coding, Entry, Kind, OrderedProcedure, ProcedureId
 from knowledge.loading import Knowledge
 from knowledge.orders import ConflictingCodes, Study
+from knowledge.values import dataclass
 from knowledge.vocabulary import read_coding
 
 Json = dict[str, Any]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -17,6 +17,7 @@ from cds_service.fhir_elements import reference_of
 from cds_service.prefetch import bare_id, relative
 from cds_service.problems import Problem, bad_request
 from knowledge.schema import Schema
+from knowledge.values import dataclass
 
 Json = dict[str, Any]
 

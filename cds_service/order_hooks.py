@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 from importlib.resources import files
 from typing import Any
@@ -35,6 +35,7 @@ from knowledge.appraisal import Appraisal, NotJudged, appraise_order
 from knowledge.findings import Chart, OrderedProcedure
 from knowledge.guideline import Topic
 from knowledge.loading import Knowledge
+from knowledge.values import dataclass
 
 NewUuid = Callable[[], str]
 

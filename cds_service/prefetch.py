@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from cds_service.fhir_elements import word
 from knowledge.findings import Gap, PrefetchKey
+from knowledge.values import dataclass
 
 Json = dict[str, Any]
 

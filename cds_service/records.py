@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +10,7 @@ from cards.issue import IssuedCard
 from cds_service.account import Account
 from cds_service.clients import Client
 from cds_service.order_hooks import Judged
+from knowledge.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
@@ -23,6 +22,7 @@ from knowledge.inference import (
 )
 from knowledge.loading import Knowledge
 from knowledge.recognition import recognise
+from knowledge.values import dataclass
 
 LOWEST = AppropriatenessCategory.USUALLY_NOT_APPROPRIATE
 

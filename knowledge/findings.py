@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum, StrEnum
 from typing import NamedTuple, NewType
 
 from knowledge.dates import DateSpan
+from knowledge.values import dataclass
 
 ConceptId = NewType("ConceptId", str)
 ProcedureId = NewType("ProcedureId", str)

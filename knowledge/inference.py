@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 from typing import ParamSpec, TypeVar, cast
@@ -11,6 +10,7 @@ from typing import ParamSpec, TypeVar, cast
 from knowledge.criteria import Truth, evaluate, open_concepts
 from knowledge.findings import ConceptId, Finding, Findings, Presence
 from knowledge.guideline import Scenario, Topic, Variant
+from knowledge.values import dataclass
 
 P = ParamSpec("P")
 T = TypeVar("T")

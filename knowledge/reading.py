@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import date
 
 from knowledge.dates import DateSpan, Within, days_before, place
@@ -20,6 +20,7 @@ from knowledge.findings import (
 )
 from knowledge.guideline import Concept, ConceptReading, Threshold, Topic
 from knowledge.orders import OrderCodes
+from knowledge.values import dataclass
 from knowledge.vocabulary import Strength, Vocabulary, at_or_above
 
 NOT_READ = "not read"
