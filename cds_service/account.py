@@ -34,9 +34,10 @@ class Delivery:
 
     states: tuple[tuple[str, str], ...]
     """Each key of the prefetch, with its state."""
-
-    def being(self, state: str) -> tuple[str, ...]:
-        return tuple(key for key, found in self.states if found == state)
+    complete: tuple[str, ...]
+    """In the order of the alphabet."""
+    incomplete: tuple[str, ...]
+    missing: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +79,11 @@ def tell(judged: Appraisal | NotJudged) -> Told:
 
 
 @lru_cache(256)
-def _delivery(complete: frozenset[PrefetchKey], broken: frozenset[PrefetchKey]) -> Delivery:
-    return Delivery(
-        tuple(
-            (key.value, "complete" if key in complete else "incomplete" if key in broken else "missing")
-            for key in PrefetchKey
-        )
+def _delivery(whole: frozenset[PrefetchKey], broken: frozenset[PrefetchKey]) -> Delivery:
+    states = tuple(
+        (key.value, "complete" if key in whole else "incomplete" if key in broken else "missing") for key in PrefetchKey
     )
+    complete, incomplete, missing = (
+        tuple(key for key, found in states if found == state) for state in ("complete", "incomplete", "missing")
+    )
+    return Delivery(states, tuple(sorted(complete)), incomplete, missing)

@@ -55,7 +55,6 @@ def record_call(
 
 
 def _appraisals(occasion: Occasion, account: Account, ids: list[str]) -> Iterator[dict[str, Any]]:
-    missing, incomplete = account.delivery.being("missing"), account.delivery.being("incomplete")
     for told, each in zip(account.orders, ids, strict=True):
         yield {
             "id": each,
@@ -73,8 +72,8 @@ def _appraisals(occasion: Occasion, account: Account, ids: list[str]) -> Iterato
             "procedures": told.procedures,
             "established": tuple(map(str, told.established)),
             "possible": tuple(map(str, told.possible)),
-            "keys_missing": missing,
-            "keys_incomplete": incomplete,
+            "keys_missing": account.delivery.missing,
+            "keys_incomplete": account.delivery.incomplete,
         }
 
 

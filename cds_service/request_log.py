@@ -96,7 +96,7 @@ def _with_what_happened(line: dict[str, Any], here: Visit) -> dict[str, Any]:
     if here.account is not None:
         line["orders"] = [_order(told) for told in here.account.orders]
         line["cards"] = here.account.indicators
-        line["delivered"] = sorted(here.account.delivery.being("complete"))
+        line["delivered"] = here.account.delivery.complete
         line["gaps"] = here.account.gaps
         if here.client.shadow:
             line["shadow"] = True

@@ -177,6 +177,20 @@ def test_what_waits_for_threads_has_so_much_memory_and_no_more(bench: Bench) -> 
     bench.turn_until(lambda: "/slow/again" in bench.application.threads)
 
 
+def test_the_master_is_told_and_looked_for_now_and_then(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The loop says that it lives at first and again after half a second, and then an orphan sees that it is one."""
+    told: list[int] = []
+    monkeypatch.setattr(bench.worker.tmp, "notify", lambda: told.append(1))
+    bench.worker.ppid = -1  # another process than the one it was forked from
+    bench.worker.notify()
+    assert (len(told), bench.worker.is_parent_alive()) == (1, False)
+    bench.worker.notify()
+    assert (len(told), bench.worker.is_parent_alive()) == (1, True)
+    bench.worker.notified -= module._LOOK_SECONDS
+    bench.worker.notify()
+    assert (len(told), bench.worker.is_parent_alive()) == (2, False)
+
+
 def test_where_no_file_can_be_opened_an_idle_connection_makes_room(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

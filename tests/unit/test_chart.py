@@ -404,10 +404,17 @@ def test_a_system_is_known_however_its_name_is_written(knowledge: Knowledge, sys
     assert chart.gaps == ()
 
 
-@pytest.mark.parametrize("system", ["http://hl7.org/fhir/sid/icd-10-cm-local", "http://snomed.info/sctx", "2.16.840"])
-def test_a_name_that_only_begins_like_a_systems_is_another(knowledge: Knowledge, system: str) -> None:
+@pytest.mark.parametrize(
+    ("system", "code"),
+    [
+        ("http://hl7.org/fhir/sid/icd-10-cm-local", "C79.51"),
+        ("http://snomed.info/sctx", "94222008"),
+        ("2.16.840", "C79.51"),
+    ],
+)
+def test_a_name_that_only_begins_like_a_systems_is_another(knowledge: Knowledge, system: str, code: str) -> None:
     """A site's own system that resembles a known one stays its own, and alone it is a gap."""
-    chart = _conditions(knowledge, _condition(code={"coding": [{"system": system, "code": "C79.51"}]}))
+    chart = _conditions(knowledge, _condition(code={"coding": [{"system": system, "code": code}]}))
     assert (chart.entries, len(chart.gaps)) == ((), 1)
 
 
