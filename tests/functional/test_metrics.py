@@ -203,7 +203,7 @@ def _figures(service: Served) -> str:
 def test_a_log_line_has_no_field_that_is_not_described(
     make_app: Callable[..., Flask], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Each field of each line is in the table of the code, and in open mode calls bring every field but the token's."""
+    """Each field of each line is in the table, and open mode brings each but the token's; parts stand in one order."""
     seen: set[str] = set()
     with caplog.at_level(logging.INFO):
         client = make_app(shadow=True).test_client()
@@ -216,6 +216,7 @@ def test_a_log_line_has_no_field_that_is_not_described(
     assert seen == FIELDS.keys() - {"jwt"}
     assert lines[0]["request"] == answer.headers["X-Request-Id"]
     assert (lines[0]["client"], lines[0]["shadow"]) == ("open", True)
+    assert lines[0]["delivered"] == sorted(lines[0]["delivered"]) != []
 
 
 @pytest.mark.parametrize(
