@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import logging
 import selectors
+import signal
 import socket
 import struct
 import time
@@ -86,6 +87,14 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         """Bytes of the requests that threads answer, or shall answer."""
         self.looked = self.notified = 0.0
         self.asks_after_parent = True
+
+    def init_process(self) -> None:
+        # Until Gunicorn's own handlers are in place a word to stop would go to the master's, which the fork brought.
+        signal.signal(signal.SIGTERM, self._stop_before_it_begins)
+        super().init_process()
+
+    def _stop_before_it_begins(self, *_: object) -> None:
+        self.alive = False
 
     def notify(self) -> None:
         """Tell the master that the loop lives, and look for the master: now and then, for both ask the system."""

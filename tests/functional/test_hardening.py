@@ -332,6 +332,18 @@ def test_a_stopping_service_waits_for_nobody_who_has_said_nothing(tmp_path: Path
         assert it.process.wait(timeout=20) == 0
 
 
+def test_a_worker_that_is_told_to_stop_before_it_has_begun_stops(tmp_path: Path) -> None:
+    """A service is stopped while its second worker is still getting ready: that one stops too, and nobody waits."""
+    before = (
+        "import time\nfrom gunicorn.workers.base import Worker\nready = Worker.init_signals\n"
+        "Worker.init_signals = lambda self: (time.sleep(2 * (self.age > 1)), ready(self))"
+    )
+    with service(tmp_path, before=before) as it:
+        assert it.exchange(_post()).startswith(b"HTTP/1.1 200 OK")
+        it.process.send_signal(signal.SIGTERM)
+        assert it.process.wait(timeout=15) == 0
+
+
 @pytest.mark.parametrize("size", [1, 7, 100_000])
 @pytest.mark.parametrize("sent", [_post(), _in_chunks(_chunked(BODY)), _get("/x")], ids=["length", "chunks", "none"])
 def test_a_request_is_whole_when_its_last_byte_is_here(sent: bytes, size: int) -> None:
