@@ -174,8 +174,9 @@ def _is_loopback(host: str) -> bool:
 
 
 def _evaluate(options: argparse.Namespace, settings: Settings) -> int:
-    from cds_service.envelope import parse_json, parse_request
+    from cds_service.envelope import parse_request
     from cds_service.explain import explain, read_aloud
+    from cds_service.json_in import parse_json
     from cds_service.json_out import to_json
     from cds_service.order_hooks import Judge, compose
     from cds_service.problems import Problem

@@ -11,8 +11,8 @@ from flask import Blueprint, Response, request
 from cds_service import metrics
 from cds_service.clients import Client
 from cds_service.discovery import HOOKS
-from cds_service.envelope import parse_json
 from cds_service.feedback_items import read_feedback
+from cds_service.json_in import parse_json
 from cds_service.json_out import to_json
 from cds_service.order_hooks import refuse_other_media
 from cds_service.problems import Problem, outcome

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 from jiter import LosslessFloat
 
-from cds_service.envelope import WrittenInt
+from cds_service.json_in import WrittenInt
 
 
 def to_json(value: Any) -> bytes:

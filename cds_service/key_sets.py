@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import jwt
 from cryptography.exceptions import UnsupportedAlgorithm
 
-from cds_service.envelope import parse_json
+from cds_service.json_in import parse_json
 from cds_service.problems import Problem
 
 # The key type and curve that each algorithm needs (RFC 7518, RFC 8037). Nothing symmetric, and not "none".

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, Response, current_app, render_template, request
 
-from cds_service.envelope import parse_json, parse_request
+from cds_service.envelope import parse_request
+from cds_service.json_in import parse_json
 from cds_service.json_out import to_json
 from cds_service.operators import admit, challenge
 from cds_service.order_hooks import Judge, refuse_other_media

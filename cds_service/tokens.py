@@ -15,7 +15,7 @@ import jwt
 
 from cds_service.addresses import Address, BadAddress, read_address
 from cds_service.clients_file import TrustedClient
-from cds_service.envelope import parse_json
+from cds_service.json_in import parse_json
 from cds_service.key_sets import Keys, KeysUnavailable
 from cds_service.problems import Problem
 from cds_service.token_memory import JtiMemory

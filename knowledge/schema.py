@@ -37,16 +37,13 @@ class Schema:
 
     def faults(self, value: Any) -> Iterator[ValidationError]:
         """What is wrong with a value, in no order; nothing where it meets the schema."""
-        if not self._is_plainly_met(value):
+        if not self._compiled.is_valid(value):
             from jsonschema import Draft202012Validator
 
             yield from Draft202012Validator(self._schema).iter_errors(value)
 
     def first_fault(self, value: Any) -> Fault | None:
-        """What is wrong with a value at its first place; None where it meets the schema, which refers to no other.
-
-        Raises ValueError where a number that remembers its spelling stands where the schema looks.
-        """
+        """What is wrong with a value at its first place; None where it meets the schema, which refers to no other."""
         if self._compiled.is_valid(value):
             return None
         first = min(self._compiled.iter_errors(value), key=lambda found: [str(step) for step in found.instance_path])
@@ -55,9 +52,3 @@ class Schema:
             asked = asked[step]
         place = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in first.instance_path)
         return Fault(f"${place}", str(first.schema_path[-1]), asked)
-
-    def _is_plainly_met(self, value: Any) -> bool:
-        try:
-            return self._compiled.is_valid(value)
-        except ValueError:  # a number that remembers its spelling stands where the schema looks
-            return False

@@ -20,8 +20,9 @@ from cards.profiles import SHAPES, Profile
 from cds_service.application import close, create_app
 from cds_service.chart import ChartReader, read_chart
 from cds_service.draft_orders import read_orders, session_referrals
-from cds_service.envelope import parse_json, parse_request
+from cds_service.envelope import parse_request
 from cds_service.figures import Folder
+from cds_service.json_in import parse_json
 from cds_service.json_out import to_json
 from cds_service.logs import log_as_json
 from cds_service.order_hooks import Judge, compose
@@ -138,7 +139,7 @@ def stages(body: bytes, today: date = AS_OF) -> list[Stage]:
 
     composed = answer().json
     return [
-        Stage("parse JSON", lambda: parse_json(body, as_written=True)),
+        Stage("parse JSON", lambda: parse_json(body)),
         Stage("parse JSON and envelope", lambda: parse_request(body, HOOK)),
         Stage("orders", lambda: read_orders(call, reader(), knowledge, read_text=True)),
         Stage("chart", chart),
