@@ -31,6 +31,8 @@ def register_errors(app: Flask) -> None:
 
     @app.errorhandler(HTTPException)
     def http(error: HTTPException) -> Response:
+        # Flask keeps it with the request, which tracebacks hold: a circle, with all that was sent in it.
+        error.__traceback__ = error.__context__ = None
         status = error.code or 500
         response = _outcome(status, _MESSAGES.get(status, error.name))
         if status == 405 and (allowed := error.get_response().headers.get("Allow")):

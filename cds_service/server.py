@@ -22,7 +22,7 @@ class Server(BaseApplication):  # type: ignore[misc]
 
     def __init__(self, host: str, port: int, workers: int, settings: Settings) -> None:
         self._figures = Folder.make()
-        gc.disable()  # nothing of what is loaded now is garbage
+        gc.disable()  # nothing of what is loaded now is garbage, and workers look for theirs themselves
         try:
             self._application = create_app(settings)
         except Exception:
@@ -71,8 +71,4 @@ class Server(BaseApplication):  # type: ignore[misc]
         # What is loaded stays: workers share its memory, and collections need not walk it. Nothing is collected first:
         # that takes long, and leaves holes in pages that each worker would copy to fill them.
         gc.freeze()
-        # A call makes thousands of objects that die with it, a long chart a million, and eight that stand in a circle:
-        # looking for those at each 700 more would cost a chart of 20,000 entries a fifth of its time.
-        gc.set_threshold(100_000, 10, 10)
-        gc.enable()
         return self._application

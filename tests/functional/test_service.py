@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+import gc
 import io
 import json
 import logging
 import sqlite3
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -15,7 +17,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from werkzeug.test import TestResponse
+from werkzeug.test import EnvironBuilder, TestResponse
 
 from cds_service.demo import example_request
 from tests.cases_as_fhir import KEYS, request_for
@@ -405,6 +407,46 @@ def test_a_preflight_is_answered_without_authentication(client: FlaskClient, pat
     assert response.status_code == 204
     assert "Authorization" in response.headers["Access-Control-Allow-Headers"]
     assert "Access-Control-Allow-Credentials" not in response.headers
+
+
+class _Sent(io.BytesIO):
+    """What a client sent; it is known when it is gone."""
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        (SELECT, None, 200),
+        (SELECT, b"{", 400),
+        ("/elsewhere", None, 404),
+        ("/cds-services", None, 405),
+        (SELECT, b"", 500),
+    ],
+)
+def test_what_was_sent_is_gone_with_the_answer(
+    make_app: Callable[..., Flask], monkeypatch: pytest.MonkeyPatch, path: str, body: bytes | None, status: int
+) -> None:
+    """No circle of objects holds a request, whatever its answer: they would add up until garbage is looked for."""
+
+    def choke(*_: object, **__: object) -> None:
+        raise RuntimeError
+
+    if status == 500:
+        monkeypatch.setattr("cds_service.order_hooks.parse_request", choke)
+    app = make_app()
+    data = json.dumps(_request()).encode() if body is None else body
+    environ = EnvironBuilder(path, method="POST", data=data, content_type="application/json").get_environ()
+    environ["wsgi.input"] = _Sent(data)
+    sent = weakref.ref(environ["wsgi.input"])
+    statuses: list[str] = []
+    gc.disable()
+    try:
+        b"".join(app(environ, lambda status, headers, fault=None: statuses.append(status) or (lambda _: None)))
+        del environ
+        assert sent() is None
+    finally:
+        gc.enable()
+    assert statuses[0].startswith(str(status))
 
 
 def test_an_unexpected_fault_is_a_500_without_its_message(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import select
 import selectors
+import signal
 import socket
 import threading
 import time
@@ -16,6 +18,7 @@ from typing import Any
 import pytest
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
+from gunicorn.workers.gthread import ThreadWorker
 
 from cds_service import worker as module
 from cds_service.answering import Request
@@ -175,6 +178,65 @@ def test_what_waits_for_threads_has_so_much_memory_and_no_more(bench: Bench) -> 
     assert bench.worker.handed == 0
     socks[0].sendall(get("/slow/again"))
     bench.turn_until(lambda: "/slow/again" in bench.application.threads)
+
+
+@pytest.fixture
+def sweeps() -> Iterator[list[str]]:
+    """Each time that garbage was looked for, while nothing but the worker looks for it."""
+    found: list[str] = []
+
+    def tell(phase: str, _: object) -> None:
+        if phase == "start":
+            found.append(phase)
+
+    gc.collect()
+    gc.disable()
+    gc.callbacks.append(tell)
+    yield found
+    gc.callbacks.remove(tell)
+    gc.enable()
+
+
+@pytest.mark.parametrize("path", ["/here", "/slow"])
+def test_garbage_is_looked_for_when_so_much_was_answered(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, sweeps: list[str], path: str
+) -> None:
+    """Each third request of 400 bytes brings it about where 1,000 may wait, answered in the loop or in a thread."""
+    monkeypatch.setattr(module, "MOST_UNSWEPT", 1_000)
+    bench.application.released.set()
+    sock = bench.connect()
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: ".encode()
+    rest = b"x" * (400 - len(head) - len(b"300\r\n\r\n"))
+    for number in range(1, 8):
+        sock.sendall(head + b"%d\r\n\r\n" % len(rest) + rest)
+        bench.turn_until(lambda: bench.worker.kept and come(sock))
+        assert len(sweeps) == number // 3
+
+
+def test_garbage_is_looked_for_when_so_much_of_it_there_may_be(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, sweeps: list[str]
+) -> None:
+    """However short requests are: what could be garbage after one is looked at once it is more than may wait."""
+    monkeypatch.setattr(module, "MOST_GARBAGE", 50_000)
+    sock = bench.connect()
+    for kept in (0, 100_000):
+        objects: list[list[int]] = [[] for _ in range(kept)]
+        sock.sendall(get("/here"))
+        bench.turn()
+        assert len(sweeps) == (len(objects) > 0)
+
+
+def test_a_worker_looks_for_garbage_only_itself(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python looks for none in a worker: a long chart makes a million objects, and none of them is garbage."""
+    found = []
+    monkeypatch.setattr(ThreadWorker, "init_process", lambda _: found.append(gc.isenabled()))
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        bench.worker.init_process()
+    finally:
+        gc.enable()
+        signal.signal(signal.SIGTERM, before)
+    assert found == [False]
 
 
 def test_the_master_is_told_and_looked_for_now_and_then(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
