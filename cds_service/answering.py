@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from io import BytesIO
 from typing import Any
 
@@ -18,9 +20,12 @@ from gunicorn.http.errors import (
 )
 from gunicorn.http.message import Request as GunicornRequest
 from gunicorn.http.unreader import Unreader
+from gunicorn.http.wsgi import Response as GunicornResponse
 from gunicorn.http.wsgi import create
+from gunicorn.util import http_date
 
 from cds_service.problems import outcome
+from cds_service.visit import GATHERED
 
 log = logging.getLogger("cds_service.server")
 
@@ -59,6 +64,10 @@ class Request(GunicornRequest):  # type: ignore[misc]
         if body is not None:
             self.body = BytesIO(body)
 
+    def _peer_is_trusted_proxy(self) -> bool:
+        """Nobody's word about who calls is taken, so nobody's address is looked at."""
+        return False
+
     def join_chunks(self) -> None:
         """Read the chunks, if there are some, so that nothing of them is left. Raises ParseException."""
         if self.sent is None:
@@ -81,6 +90,24 @@ class _Outgoing:
         """The word to go on and send the body, which is here: nobody waits for it."""
 
 
+class _Response(GunicornResponse):  # type: ignore[misc]
+    """An answer as Gunicorn writes it, in a moment that is put into words once a second."""
+
+    def default_headers(self) -> list[str]:
+        return [
+            f"HTTP/{self.req.version[0]}.{self.req.version[1]} {self.status}\r\n",
+            f"Server: {self.version}\r\n",
+            f"Date: {_date(int(time.time()))}\r\n",
+            f"Connection: {'close' if self.should_close() else 'keep-alive'}\r\n",
+            *(["Transfer-Encoding: chunked\r\n"] if self.chunked else []),
+        ]
+
+
+@lru_cache(1)
+def _date(second: int) -> str:
+    return str(http_date(second))
+
+
 class Settled:
     """Gunicorn's configuration, with each value looked up once: a worker's does not change."""
 
@@ -98,8 +125,10 @@ def answer(application: Wsgi, request: Request, client: Any, server: Any, cfg: A
     try:
         request.join_chunks()
         outgoing = _Outgoing()
-        response, environ = create(request, outgoing, client, server, cfg)
+        response, environ = create(request, outgoing, client, server, cfg, _Response)
         environ["wsgi.multithread"] = True
+        if request.sent and environ.get("CONTENT_LENGTH") == str(len(request.sent)):
+            environ[GATHERED] = request.sent
         body = application(environ, response.start_response)
         try:
             for piece in body:

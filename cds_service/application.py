@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
-from functools import partial
+from functools import lru_cache, partial
 from importlib import import_module
 from importlib.metadata import version
 from typing import Any
 
 from flask import Flask, Request
-from werkzeug.routing import MapAdapter
+from werkzeug.routing import Map, MapAdapter, Rule
 
 from cds_service import metrics
 from cds_service.callers import register_callers
@@ -43,7 +43,21 @@ class _App(Flask):
         """Routes are told apart by their paths alone, and no address is built from the one that was called."""
         if request is None:
             return None
-        return MapAdapter(self.url_map, "", "", "", "http", request.path, request.method)
+        return _Routes(self.url_map, "", "", "", "http", request.path, request.method)
+
+
+class _Routes(MapAdapter):
+    """Remembers which route the last paths took: nearly all calls take the same few."""
+
+    def match(self, *_: object, **__: object) -> Any:
+        """The rule and its arguments; raises HTTPException. Flask asks for nothing else."""
+        rule, arguments = _match(self.map, self.path_info, self.default_method)
+        return rule, dict(arguments)
+
+
+@lru_cache(64)
+def _match(routes: Map, path: str, method: str) -> tuple[Rule, Mapping[str, Any]]:
+    return MapAdapter(routes, "", "", "", "http", path, method).match(return_rule=True)
 
 
 def create_app(

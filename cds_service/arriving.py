@@ -55,7 +55,10 @@ class Arriving:
     @property
     def body(self) -> bytes | None:
         """The body of a whole request; None where it is in chunks that are still to be read."""
-        return bytes(self.data[self._body_at : self._body_at + self._length]) if self._chunk_at is None else None
+        if self._chunk_at is not None:
+            return None
+        with memoryview(self.data) as data:  # a slice of the data itself would be one more copy
+            return bytes(data[self._body_at : self._body_at + self._length])
 
     @property
     def chunks(self) -> bytes:

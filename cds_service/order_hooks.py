@@ -8,7 +8,7 @@ from datetime import date
 from importlib.resources import files
 from typing import Any
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response
 
 from cards.build import Draft, build_card, reference_card
 from cards.card import Card
@@ -30,7 +30,7 @@ from cds_service.problems import Problem
 from cds_service.settings import Settings
 from cds_service.site import Site, read_site
 from cds_service.uuids import new_uuid as random_uuid
-from cds_service.visit import current_request, visit
+from cds_service.visit import body, current_request, visit
 from knowledge.appraisal import Appraisal, NotJudged, appraise_order
 from knowledge.findings import Chart, OrderedProcedure
 from knowledge.guideline import Topic
@@ -163,7 +163,7 @@ def order_hooks_blueprint(
         here = visit()
         client = here.client
         shape = judge.shape(client.profile)
-        hook_request = parse_request(request.get_data(cache=False), HOOKS[service])
+        hook_request = parse_request(body(), HOOKS[service])
         if hook_request.fhir is not None and judge.has_work(hook_request):
             hook_request = fhir.complete(hook_request, client)
         judged = judge.judge(hook_request, today(), shape)

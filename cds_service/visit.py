@@ -11,6 +11,9 @@ from flask import Request, g, request
 from cds_service.account import Account
 from cds_service.clients import NOBODY, Client
 
+GATHERED = "cds_service.body"
+"""Where a WSGI environment holds the whole body, if the worker has gathered it."""
+
 
 @dataclass(slots=True)
 class Visit:
@@ -43,3 +46,10 @@ def current_request() -> Request:
     """The request itself, for who asks it much: Flask's own is looked up anew at every use."""
     found: Request = request._get_current_object()  # type: ignore[attr-defined]
     return found
+
+
+def body() -> bytes:
+    """The body of the request; raises RequestEntityTooLarge. One that lies ready is not read through a stream."""
+    asked = current_request()
+    gathered: bytes | None = asked.environ.get(GATHERED)
+    return gathered if gathered is not None else asked.get_data(cache=False)

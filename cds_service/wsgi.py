@@ -28,7 +28,9 @@ class PlainPaths:
         self.application = application
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        environ["PATH_INFO"] = _SLASHES.sub("/", environ.get("PATH_INFO", "")).rstrip("/") or "/"
+        path = environ.get("PATH_INFO", "")
+        if "//" in path or path[-1:] in ("", "/"):
+            environ["PATH_INFO"] = _SLASHES.sub("/", path).rstrip("/") or "/"
         return self.application(environ, start_response)
 
 
