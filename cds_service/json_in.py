@@ -58,7 +58,7 @@ def parse_json_as_written(body: bytes) -> Any:
 def _refuse_at_sight(body: bytes) -> None:
     if body.startswith(b"\xef\xbb\xbf"):
         raise bad_request("The body begins with a byte-order mark; send UTF-8 without one.")
-    if len(body) > _MOST_MARKS and sum(body.count(mark) for mark in (b",", b"[", b"{")) > _MOST_MARKS:
+    if len(body) > _MOST_MARKS and len(body) - len(body.translate(None, b",[{")) > _MOST_MARKS:
         raise Problem(413, "The body holds more values than this service reads.")
 
 
@@ -75,8 +75,9 @@ def _parse_quickly(body: bytes) -> Any:
     value = nested = orjson.loads(body)
     for _ in range(_SPARE_LEVELS):
         nested = [nested]
-    written = orjson.dumps(nested)[_SPARE_LEVELS:-_SPARE_LEVELS]
-    if written != body and written.count(b'"') != body.count(b'"'):
+    written = orjson.dumps(nested)
+    is_the_same = len(written) == len(body) + 2 * _SPARE_LEVELS and written.startswith(body, _SPARE_LEVELS)
+    if not is_the_same and written.count(b'"') != body.count(b'"'):
         raise ValueError
     return value
 
