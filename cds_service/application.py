@@ -10,6 +10,7 @@ from importlib.metadata import version
 from typing import Any
 
 from flask import Flask, Request
+from flask.sessions import NullSession, SessionInterface, SessionMixin
 from werkzeug.routing import Map, MapAdapter, Rule
 
 from cds_service import metrics
@@ -33,8 +34,19 @@ from cds_service.wsgi import PlainPaths, register_cors, register_security_header
 from knowledge.loading import load_low_back_pain
 
 
+class _NoSessions(SessionInterface):
+    """Nobody has a session, so all have the same."""
+
+    _NONE = NullSession()
+
+    def open_session(self, app: Flask, request: Request) -> SessionMixin:
+        return self._NONE
+
+
 class _App(Flask):
     """Flask without its question, eight times a request, whether a function is a coroutine: none of ours is."""
+
+    session_interface = _NoSessions()
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         return func

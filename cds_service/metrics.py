@@ -12,9 +12,11 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cache, partial, wraps
+from functools import cache, wraps
 from threading import Lock
 from typing import Any, ParamSpec
+
+from cds_service.process import process_id
 
 log = logging.getLogger("cds_service")
 
@@ -94,8 +96,6 @@ METRICS = (
 
 
 _VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
-_process = {"id": os.getpid()}
-os.register_at_fork(after_in_child=lambda: _process.update(id=os.getpid()))
 
 
 class _Figures:
@@ -107,7 +107,7 @@ class _Figures:
         if _VARIABLE in os.environ:
             # As its manual tells users of uWSGI; its own way asks the system at every figure which process this is.
             values: Any = prometheus_client.values
-            values.ValueClass = values.MultiProcessValue(partial(_process.get, "id"))
+            values.ValueClass = values.MultiProcessValue(process_id)
         self.registry = prometheus_client.CollectorRegistry()
         self._seen: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
         self._found: dict[tuple[str, ...], Any] = {}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import logging
-import os
 import threading
 import time
 from collections import deque
@@ -12,6 +11,7 @@ from collections.abc import Callable
 from itertools import islice
 
 from cds_service import metrics
+from cds_service.process import process_id
 from cds_service.records import CallRecord
 from cds_service.store import Store, StoreError
 
@@ -47,10 +47,10 @@ class Recorder:
     def start(self) -> None:
         """Start the thread of this process where it does not run; a fork leaves the parent's behind."""
         with self._starting:
-            if self._process == os.getpid():
+            if self._process == process_id():
                 return
             self._begin_anew()
-            self._process = os.getpid()
+            self._process = process_id()
             self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
             self._thread.start()
             atexit.register(self.close)
@@ -59,7 +59,7 @@ class Recorder:
         """Keep a record of a call; None keeps nothing."""
         if record is None:
             return
-        if self._process != os.getpid():
+        if self._process != process_id():
             self.start()
         with self._changed:
             if len(self._waiting) < self._capacity:
@@ -67,9 +67,9 @@ class Recorder:
                 # The thread waits for the first of them, then for a batch; waking it for each costs more than writing.
                 if len(self._waiting) in (1, _BATCH):
                     self._changed.notify_all()
+                    metrics.records_waiting(len(self._waiting))
             else:
                 self._drop(1, "the queue is full")
-            metrics.records_waiting(len(self._waiting))
 
     def flush(self, seconds: float = 10.0) -> bool:
         """Wait until everything is written; False when that took longer than ``seconds``."""
@@ -78,7 +78,7 @@ class Recorder:
 
     def close(self, seconds: float = 5.0) -> None:
         """Write what waits and end the thread; what cannot be written in ``seconds`` is dropped, counted and told."""
-        if self._process != os.getpid():
+        if self._process != process_id():
             return
         with self._changed:
             self._closing_by = time.monotonic() + seconds
@@ -121,6 +121,7 @@ class Recorder:
 
     def _write(self, batch: list[CallRecord], pause: float) -> float:
         """Write a batch; how long to wait before the next."""
+        metrics.records_waiting(len(self._waiting))
         try:
             self._store.add_calls(batch)
         except StoreError as error:

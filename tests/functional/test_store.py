@@ -21,6 +21,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from flask import Flask
 
+from cds_service import metrics
 from cds_service.__main__ import main
 from cds_service.database import StoreError, reading, writing
 from cds_service.opening import HEAD, open_database, version
@@ -335,8 +336,12 @@ def test_a_full_disk_costs_no_card_and_loses_nothing_acknowledged(tmp_path: Path
         assert (store.count_feedback(), _count(store, CARD)) == (400, 2)
 
 
-def test_records_wait_for_a_store_that_fails_up_to_a_bound(store_url: str, caplog: pytest.LogCaptureFixture) -> None:
-    """While it cannot be written, what comes beyond the bound is dropped and told; the others are written later."""
+def test_records_wait_for_a_store_that_fails_up_to_a_bound(
+    store_url: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While it cannot be written, what waits is counted; what comes beyond the bound is dropped, the rest kept."""
+    waiting: list[int] = []
+    monkeypatch.setattr(metrics, "records_waiting", waiting.append)
     with _store(store_url) as store:
         failing = [True]
         writes = store.add_calls
@@ -351,9 +356,11 @@ def test_records_wait_for_a_store_that_fails_up_to_a_bound(store_url: str, caplo
         for number in range(5):
             recorder.put(_record(str(number)))
         assert not recorder.flush(0.5)
+        assert waiting[-1] == 3
         failing.clear()
         assert recorder.flush(20)
         recorder.close()
+        assert waiting[-1] == 0
         assert _count(store, APPRAISAL) == 3
     assert "1 records of calls were dropped since the start: the queue is full" in caplog.text
     assert "what calls came to is not stored for now: out of order" in caplog.text
