@@ -45,6 +45,8 @@ class Server(BaseApplication):  # type: ignore[misc]
             "max_requests": settings.max_requests,
             "max_requests_jitter": settings.max_requests // 10,
             "preload_app": True,
+            # Another is taken where it is installed, which the tests do not know and which is hardly faster here.
+            "http_parser": "python",
             "limit_request_line": 4094,
             "limit_request_fields": 64,
             "limit_request_field_size": 8190,

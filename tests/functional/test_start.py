@@ -30,6 +30,7 @@ def answer_one_call(served):
     called = client.post("/cds-services/lumbar-imaging-order-select", data=body, content_type="application/json")
     print(called.status_code, len(called.json["cards"]))
     print(*found)
+    print(served.cfg.http_parser)
     print(*sys.modules)
     print(*(set(sys.modules) - before))
 
@@ -67,7 +68,7 @@ def test_a_hook_is_answered_without_what_pages_reports_tokens_and_other_commands
 ) -> None:
     """Neither a start with a new store, nor one with a store that is there, nor a call loads any of it."""
     for _ in range(2):
-        called, _, modules, _ = _started(tmp_path, CDS_DATABASE_URL=store_url)
+        called, _, _, modules, _ = _started(tmp_path, CDS_DATABASE_URL=store_url)
         assert called == ["200", "1"]
         needed = {"psycopg"} if store_url.startswith("postgresql") else set()
         assert _OTHERS_NEED & set(modules) == needed
@@ -89,6 +90,12 @@ def test_a_start_looks_for_no_garbage(tmp_path: Path) -> None:
     """`serve` loads without collecting; what it loaded is frozen before workers collect theirs."""
     _, found, *_ = _started(tmp_path)
     assert found == ["0", "False", "True"]
+
+
+def test_heads_are_read_by_the_parser_that_the_tests_know(tmp_path: Path) -> None:
+    """Gunicorn takes no other parser of HTTP than its own, whatever is installed beside it."""
+    *_, parser, _, _ = _started(tmp_path)
+    assert parser == ["python"]
 
 
 def test_a_refused_start_leaves_the_collection_of_garbage_on(capsys: pytest.CaptureFixture[str]) -> None:
