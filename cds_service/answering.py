@@ -71,7 +71,9 @@ class Request(GunicornRequest):  # type: ignore[misc]
     def join_chunks(self) -> None:
         """Read the chunks, if there are some, so that nothing of them is left. Raises ParseException."""
         if self.sent is None:
-            self.sent = self.body.read()
+            # What reads chunks knows the request: where it fails, they would be a circle, with all that was sent.
+            chunks, self.body = self.body, BytesIO()
+            self.sent = chunks.read()
             self.body = BytesIO(self.sent)
             if self.unreader.take_buffered():
                 self.force_close()

@@ -61,8 +61,10 @@ class _App(Flask):
 class _Routes(MapAdapter):
     """Remembers which route the last paths took: nearly all calls take the same few."""
 
-    def match(self, *_: object, **__: object) -> Any:
-        """The rule and its arguments; raises HTTPException. Flask asks for nothing else."""
+    def match(self, *asked: Any, **named: Any) -> Any:
+        """The rule and its arguments; raises HTTPException. Who asks which methods a path has is not remembered."""
+        if asked or named != {"return_rule": True}:
+            return super().match(*asked, **named)
         rule, arguments = _match(self.map, self.path_info, self.default_method)
         return rule, dict(arguments)
 

@@ -505,7 +505,8 @@ class ChartReader:
             if length is not None:
                 repeats = resource["dispenseRequest"].get("numberOfRepeatsAllowed")
                 if repeats is None or (isinstance(repeats, int) and not isinstance(repeats, bool) and repeats >= 0):
-                    shortest, longest = (min(int(days * (1 + (repeats or 0))), LONGEST_COURSE) for days in length)
+                    times = 1 + min(repeats or 0, LONGEST_COURSE)
+                    shortest, longest = (min(int(days * times), LONGEST_COURSE) for days in length)
                 else:
                     shortest, longest = int(length[0]), LONGEST_COURSE
                 course = Course(shortest, longest, begin=course.begin)

@@ -69,8 +69,11 @@ def parse_request(body: bytes, hook: str) -> HookRequest:
         oddities.append("context.selections")
     prefetch = _object(value.get("prefetch"))
     drafts = _drafts(context["draftOrders"])
-    if any(_has_numbers_to_keep(draft.resource) for draft in drafts):
-        drafts = _drafts(parse_json_as_written(body)["context"]["draftOrders"])
+    # Only the echo of an order needs to know how a number was written that has more than one spelling.
+    numbers = [number for draft in drafts for number in _numbers(draft.resource)]
+    zeros = any(number == 0 for number in numbers)
+    if zeros or any(isinstance(number, float) for number in numbers):
+        drafts = _drafts(parse_json_as_written(body, zeros=zeros)["context"]["draftOrders"])
     if len(drafts) > MOST_DRAFTS or entries_in(prefetch) > MOST_ENTRIES:
         raise Problem(413, f"More than {MOST_DRAFTS} draft orders or {MOST_ENTRIES} prefetched entries are not read.")
     if isinstance(selections, list) and selections and not _named(selections, drafts):
@@ -113,17 +116,18 @@ def _drafts(bundle: Json) -> tuple[Draft, ...]:
     )
 
 
-def _has_numbers_to_keep(resource: Json) -> bool:
-    """Whether it holds a number that has more than one spelling: only the echo of an order needs to know which."""
+def _numbers(resource: Json) -> list[float]:
+    """Every number in it."""
     waiting: list[Any] = [resource]
+    found = []
     for each in waiting:
         if isinstance(each, dict):
             waiting += each.values()
         elif isinstance(each, list):
             waiting += each
-        elif isinstance(each, float) or (each == 0 and isinstance(each, int) and not isinstance(each, bool)):
-            return True
-    return False
+        elif isinstance(each, int | float) and not isinstance(each, bool):
+            found.append(each)
+    return found
 
 
 @cache

@@ -15,8 +15,9 @@ DEEPEST = 200
 # Commas and opening brackets: as many values as a body of plain FHIR of this size can hold, several times over.
 _MOST_MARKS = 1_500_000
 
-# orjson writes 254 levels and reads more: wrapped in so many lists, what is nested too deeply is not written.
-_SPARE_LEVELS = 254 - DEEPEST
+# orjson writes 254 levels of lists and objects, and reads more: wrapped in so many lists, what may be nested too deeply
+# is not written. jiter, which then looks, takes what the innermost of them holds for a level too.
+_SPARE_LEVELS = 255 - DEEPEST
 
 
 class WrittenInt(int):
@@ -43,14 +44,15 @@ def parse_json(body: bytes) -> Any:
         return _parse_carefully(body, "float")
 
 
-def parse_json_as_written(body: bytes) -> Any:
+def parse_json_as_written(body: bytes, *, zeros: bool = True) -> Any:
     """The same, and each number remembers its spelling.
 
     With a fraction or an exponent it is a `jiter.LosslessFloat`, minus zero is a `WrittenInt`; all others are int.
+    Without ``zeros``, which cost several times as much where the body holds ``-0``, that is 0 too.
     """
     _refuse_at_sight(body)
     value = _parse_carefully(body, "lossless-float")
-    if _NEGATIVE_ZERO.search(body):
+    if zeros and _NEGATIVE_ZERO.search(body):
         return json.loads(body, parse_float=_lossless, parse_int=_integer)
     return value
 

@@ -267,7 +267,7 @@ def _read_bundle(bundle: Json, part: Delivery, delivered: Delivered, name: str) 
     if next_page(bundle) is not None:
         part.fail(name, "more pages follow that were not fetched")
     total = bundle.get("total")
-    if isinstance(total, int) and total > sum(_is_match(entry, name) for entry in entries):
+    if isinstance(total, int | float) and total > sum(_is_match(entry, name) for entry in entries):
         part.fail(name, "fewer entries than it says were found")
     if name in OWN_KEYS and kinds and not any(_asked_for(part.key, kind) for kind in kinds):
         part.fail(name, "resources of another type than this key asks for")

@@ -409,6 +409,17 @@ def test_a_preflight_is_answered_without_authentication(client: FlaskClient, pat
     assert "Access-Control-Allow-Credentials" not in response.headers
 
 
+@pytest.mark.parametrize(
+    ("path", "methods"),
+    [("/cds-services", "GET, HEAD, OPTIONS"), (SELECT, "OPTIONS, POST"), (f"{SELECT}/feedback", "OPTIONS, POST")],
+)
+def test_a_plain_options_tells_which_methods_an_address_answers(client: FlaskClient, path: str, methods: str) -> None:
+    """Each time that it is asked, and whatever was asked there before."""
+    client.post(path)
+    for _ in range(2):
+        assert ", ".join(sorted(client.options(path).headers["Allow"].split(", "))) == methods
+
+
 class _Sent(io.BytesIO):
     """What a client sent; it is known when it is gone."""
 

@@ -11,6 +11,7 @@ import signal
 import socket
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -21,7 +22,7 @@ from gunicorn.glogging import Logger
 from gunicorn.workers.gthread import ThreadWorker
 
 from cds_service import worker as module
-from cds_service.answering import Request
+from cds_service.answering import Request, answer
 from cds_service.worker import Worker
 
 Environ = dict[str, Any]
@@ -468,6 +469,25 @@ def test_of_too_many_that_do_not_hang_up_the_first_is_cut_off(bench: Bench, monk
     assert len(bench.worker.lingering) == 1
     assert (lingering.fileno(), bench.worker.nr_conns) == (-1, 0)
     assert b"400 Bad Request" in come(second)
+
+
+@pytest.mark.parametrize(
+    "chunks", [b"2\r\nab\r\n0\r\nBad Name: x\r\n\r\n", b"2\r\nab\r\n0\r\n: x\r\n\r\n", b"2;\0\r\nab\r\n0\r\n\r\n"]
+)
+def test_chunks_that_cannot_be_read_leave_nothing_behind(chunks: bytes) -> None:
+    """They are refused, and what came of them is gone with the answer, in no circle with what read them."""
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    gc.collect()
+    request = Request(Config(), ("127.0.0.1", 1), head, None, chunks)
+    answered, keep = answer(Application(), request, ("127.0.0.1", 1), ("127.0.0.1", 2), Config())
+    assert (answered.split(b"\r\n")[0], keep) == (b"HTTP/1.1 400 Bad Request", False)
+    reference = weakref.ref(request)
+    gc.disable()
+    try:
+        del request
+        assert reference() is None
+    finally:
+        gc.enable()
 
 
 def test_what_is_left_behind_chunks_is_never_the_next_request() -> None:

@@ -287,6 +287,15 @@ def _medication(knowledge: Knowledge, **changes: Any) -> Chart:
             },
             Course(36525, 36525),
         ),
+        (
+            {
+                "dispenseRequest": {
+                    "expectedSupplyDuration": {"value": 30, "code": "d"},
+                    "numberOfRepeatsAllowed": 10**400,
+                }
+            },
+            Course(36525, 36525),
+        ),
         ({"dispenseRequest": {"validityPeriod": {"start": "2026-01-01", "end": "2027-01-01"}}}, Course()),
         (
             {

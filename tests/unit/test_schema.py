@@ -92,6 +92,24 @@ def test_the_compiled_engine_tells_the_same_first_fault() -> None:
     assert faults > 100
 
 
+def test_to_say_what_is_wrong_takes_no_memory_for_what_is_not_looked_at() -> None:
+    """A request without a hook, of half a million objects, is refused with hardly more memory than it takes to read."""
+    code = (
+        "import resource\nfrom cds_service.envelope import parse_request\nfrom cds_service.json_in import parse_json\n"
+        "from cds_service.problems import Problem\n"
+        "def peak():\n    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024\n"
+        "body = b'{\"x\":[' + b'{\"a\":1},' * 500_000 + b'1]}'\n"
+        "value = parse_json(body)\nbefore = peak()\ndel value\n"
+        "try:\n    parse_request(body, 'order-select')\n"
+        "except Problem as refused:\n    print(refused.message)\n"
+        "print(peak() - before)"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    refused, mib = told.splitlines()
+    assert refused == "$: the members hook, context are required."
+    assert float(mib) < 50
+
+
 def test_a_request_that_is_refused_loads_no_other_engine() -> None:
     """What takes a second to load, a worker that answers in its loop does not load for whoever sends nonsense."""
     code = (
