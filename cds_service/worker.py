@@ -105,6 +105,15 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def _stop_before_it_begins(self, *_: object) -> None:
         self.alive = False
 
+    def handle_quit(self, sig: int, frame: Any) -> None:
+        """Stop at once, at the first word: Ctrl-C comes from the terminal and from the master too.
+
+        Gunicorn's own asks the pool of threads to end, which waits for a lock: for ever, where a word came in between.
+        """
+        for each in (signal.SIGINT, signal.SIGQUIT):
+            signal.signal(each, signal.SIG_IGN)
+        super(ThreadWorker, self).handle_quit(sig, frame)
+
     def notify(self) -> None:
         """Tell the master that the loop lives, and look for the master: now and then, for both ask the system."""
         now = time.monotonic()

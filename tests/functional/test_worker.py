@@ -227,16 +227,40 @@ def test_garbage_is_looked_for_when_so_much_of_it_there_may_be(
         assert len(sweeps) == (len(objects) > 0)
 
 
+@pytest.fixture
+def signals() -> Iterator[None]:
+    """What is done at each signal, as it was before."""
+    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)}
+    yield
+    for each, handler in before.items():
+        signal.signal(each, handler)
+
+
+@pytest.mark.usefixtures("signals")
+def test_a_word_to_stop_at_once_waits_for_no_lock(bench: Bench) -> None:
+    """It comes while work is handed to a thread, twice: the worker ends at the first, and the second is not heard."""
+    signal.signal(signal.SIGINT, bench.worker.handle_quit)
+    signal.signal(signal.SIGQUIT, bench.worker.handle_quit)
+    lock = bench.worker.tpool._shutdown_lock
+    watch = threading.Timer(10, lambda: lock.locked() and lock.release())
+    watch.start()
+    with pytest.raises(SystemExit), lock:
+        signal.raise_signal(signal.SIGINT)
+    assert watch.is_alive()
+    watch.cancel()
+    signal.raise_signal(signal.SIGQUIT)
+    assert not bench.worker.alive
+
+
+@pytest.mark.usefixtures("signals")
 def test_a_worker_looks_for_garbage_only_itself(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Python looks for none in a worker: a long chart makes a million objects, and none of them is garbage."""
     found = []
     monkeypatch.setattr(ThreadWorker, "init_process", lambda _: found.append(gc.isenabled()))
-    before = signal.getsignal(signal.SIGTERM)
     try:
         bench.worker.init_process()
     finally:
         gc.enable()
-        signal.signal(signal.SIGTERM, before)
     assert found == [False]
 
 
