@@ -30,6 +30,7 @@ from cds_service.fhir_elements import (
     Unreadable,
     at_age,
     course_of,
+    days_in,
     end_of,
     items,
     length_of,
@@ -551,7 +552,7 @@ class ChartReader:
             kind=Kind.OBSERVATION,
             codings=codings,
             text=text_of(resource.get("code")),
-            start=span(observed.effectiveDateTime) or start_of(observed.effectivePeriod),
+            start=span(observed.effectiveDateTime) or days_in(observed.effectivePeriod),
             measurement=Measurement(
                 number=float(quantity.value) if quantity is not None and quantity.value is not None else None,
                 comparator=(quantity.comparator or "") if quantity is not None else "",

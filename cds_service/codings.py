@@ -18,6 +18,9 @@ class Codings(NamedTuple):
     """One of them could be any code."""
 
 
+MOST_CODINGS = 200
+"""Of one concept; one that claims more, and that many references may name, is not read."""
+
 _remembered: dict[tuple[tuple[object, object], ...], Codings] = {}
 _MOST_REMEMBERED = 10_000
 _LONGEST_REMEMBERED = 400
@@ -29,6 +32,8 @@ def codings_of(concept: Any) -> Codings:
     listed = concept.get("coding") if isinstance(concept, dict) else None
     if not isinstance(listed, list):
         return Codings((), has_malformed_coding(concept))
+    if len(listed) > MOST_CODINGS:
+        return Codings((), malformed=True)
     try:
         spelled = tuple([(each.get("system"), each.get("code")) for each in listed])
         found = _remembered.get(spelled)

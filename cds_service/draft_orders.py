@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import json
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import Any
@@ -12,7 +13,7 @@ from cds_service.codings import codings_of
 from cds_service.envelope import Draft, HookRequest
 from cds_service.fhir_elements import Unreadable, items, reference_of, text_of, texts_of, word
 from cds_service.prefetch import relative
-from cds_service.raw_resources import is_denied
+from cds_service.raw_resources import each_apart, is_denied
 from knowledge.appraisal import NotJudged, NotJudgedReason
 from knowledge.findings import Coding, Entry, Kind, OrderedProcedure, ProcedureId
 from knowledge.loading import Knowledge
@@ -62,46 +63,60 @@ def read_orders(
         for reference, draft in drafts
         if (each := _imaging(reader, reference, draft, knowledge, read_text=read_text)) is not None
     ]
+    ours = knowledge.orders.codes.keys()
+    going_on = [_goes_on(reader, each.draft.resource) for each in imaging]
     live = Counter(
-        coding for each in imaging if word(each.draft.resource, "status") in _DRAFTS for coding in set(each.codings)
+        coding
+        for each, goes_on in zip(imaging, going_on, strict=True)
+        if goes_on
+        for coding in ours & set(each.codings)
     )
-    components = _components(reader, imaging, Counter(reference for reference, _ in drafts), knowledge)
+    components = _components(imaging, going_on, Counter(reference for reference, _ in drafts), knowledge)
+    spelled = {id(draft): _spelled(draft.resource) for _, draft in drafts} if len(drafts) > 1 else {}
+    namesakes: defaultdict[str, set[str]] = defaultdict(set)
+    for reference, draft in drafts:
+        namesakes[reference].add(spelled.get(id(draft), ""))
     found: list[DraftOrder] = []
+    seen: set[str] = set()
     for place, each in enumerate(imaging):
-        own = word(each.draft.resource, "status") in _DRAFTS
-        others = [coding for coding, count in live.items() if count > (own and coding in each.codings)]
+        own = set(each.codings) if going_on[place] else set()
+        others = [coding for coding, count in live.items() if count > (coding in own)]
         component = knowledge.orders.is_component_beside(each.codings, others)
-        resource = each.draft.resource
-        twice = any(order.resource == resource for order in found)
-        if component or twice or not _is_judged(each, selected, imaging, knowledge):
+        spelling = spelled.get(id(each.draft), "")
+        if component or spelling in seen or not _is_judged(each, selected, imaging, knowledge):
             continue
-        ordered = _read(reader, each, others, knowledge)
-        namesakes = [draft.resource for reference, draft in drafts if reference == each.reference]
-        found.append(
-            DraftOrder(resource, ordered, tuple(components[place]), all(other == resource for other in namesakes))
-        )
+        parts = [imaging[part] for part in components[place]]
+        ordered = _read(reader, each, others, [part.draft.resource for part in parts], knowledge)
+        named = tuple(part.reference for part in parts)
+        found.append(DraftOrder(each.draft.resource, ordered, named, len(namesakes[each.reference]) == 1))
+        seen.add(spelling)
     return found
 
 
+def _spelled(resource: Json) -> str:
+    """A draft as a text that is the same for another that says the same."""
+    return json.dumps(resource, sort_keys=True, default=str)
+
+
+def _goes_on(reader: ChartReader, resource: Json) -> bool:
+    """Whether a draft is to be carried out, for the patient of the call."""
+    subject = resource.get("subject")
+    return (
+        word(resource, "status") in _DRAFTS
+        and resource.get("doNotPerform") in (None, False)
+        and isinstance(subject, dict)
+        and reader.names_the_patient(subject.get("reference"))
+    )
+
+
 def _components(
-    reader: ChartReader, imaging: list[_Imaging], named: Counter[str], knowledge: Knowledge
-) -> list[list[str]]:
-    """For each study the drafts that are parts of it alone, of the same patient, and have an id of their own."""
-
-    def is_part(other: _Imaging) -> bool:
-        resource, subject = other.draft.resource, other.draft.resource.get("subject")
-        return (
-            word(resource, "status") in _DRAFTS
-            and bool(word(resource, "id"))
-            and named[other.reference] == 1
-            and resource.get("doNotPerform") in (None, False)
-            and isinstance(subject, dict)
-            and reader.names_the_patient(subject.get("reference"))
-        )
-
-    found: list[list[str]] = [[] for _ in imaging]
-    for other in imaging:
-        if not knowledge.orders.may_be_component(other.codings) or not is_part(other):
+    imaging: list[_Imaging], going_on: list[bool], named: Counter[str], knowledge: Knowledge
+) -> list[list[int]]:
+    """For each study the places of drafts that are parts of it alone, are carried out, and have an id of their own."""
+    found: list[list[int]] = [[] for _ in imaging]
+    for part, other in enumerate(imaging):
+        has_a_name = bool(word(other.draft.resource, "id")) and named[other.reference] == 1
+        if not (going_on[part] and has_a_name and knowledge.orders.may_be_component(other.codings)):
             continue
         mains = [
             place
@@ -109,7 +124,7 @@ def _components(
             if main is not other and knowledge.orders.is_component_beside(other.codings, main.codings)
         ]
         if len(mains) == 1:
-            found[mains[0]].append(other.reference)
+            found[mains[0]].append(part)
     return found
 
 
@@ -212,7 +227,7 @@ def _codings_within(reader: ChartReader, value: Any, depth: int = 0) -> Iterator
 
 
 def _read(
-    reader: ChartReader, each: _Imaging, others: Collection[Coding], knowledge: Knowledge
+    reader: ChartReader, each: _Imaging, others: Collection[Coding], parts: list[Json], knowledge: Knowledge
 ) -> OrderedProcedure | NotJudged:
     resource = each.draft.resource
     if resource.get("resourceType") != "ServiceRequest" or resource.get("modifierExtension"):
@@ -235,6 +250,10 @@ def _read(
     except Unreadable:
         return NotJudged(each.reference, NotJudgedReason.UNREADABLE_ORDER)
     reasons, unread = _reasons(reader, resource)
+    for part in parts:  # a reason for one half of a study is one for the study
+        of_part, unread_of_part = _reasons(reader, part)
+        reasons += of_part
+        unread += unread_of_part
     return OrderedProcedure(
         reference=each.reference,
         procedures=resolved.procedures,
@@ -298,12 +317,13 @@ def _read_reference(
         unread.append(place)
         return
     contained = isinstance(reference, str) and reference.startswith("#")
-    try:
-        entry = reader.read_reason(target, place if contained else reference_of(target, place))
-    except Unreadable:
-        unread.append(place)
-        return
-    if entry is not None:
-        # A contained Condition without a date of its own is dated as of the order, as a reasonCode is.
-        undated = entry.date is None and entry.end is None
-        reasons.append(replace(entry, is_reason=True, on_order=contained and undated))
+    for _, each in each_apart([target]):
+        try:
+            entry = reader.read_reason(each, place if contained else reference_of(target, place))
+        except Unreadable:
+            unread.append(place)
+            continue
+        if entry is not None:
+            # A contained Condition without a date of its own is dated as of the order, as a reasonCode is.
+            undated = entry.date is None and entry.end is None
+            reasons.append(replace(entry, is_reason=True, on_order=contained and undated))

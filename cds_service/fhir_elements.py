@@ -305,6 +305,14 @@ def end_of(period: Any) -> DateSpan | None:
     return span(period.end) if period is not None else None
 
 
+def days_in(period: Any) -> DateSpan | None:
+    """The days of a period, any of which may be meant: without an end all from its start, without a start none."""
+    start, end = start_of(period), end_of(period)
+    if start is None or (end is not None and end.latest < start.earliest):
+        return None
+    return DateSpan(start.earliest, end.latest if end is not None else date.max)
+
+
 def unit_of(quantity: Any) -> str | None:
     for written in (quantity.code, quantity.unit):
         unit = _DAY_WORDS.get(str(written).lower(), written)
@@ -392,7 +400,7 @@ def course_of(dosages: list[Any] | None, refused: frozenset[str]) -> Course | No
 
 def at_age(age: Any, birth_date: DateSpan | None) -> DateSpan | None:
     """The days on which the patient had the age, by the birth date."""
-    if age is None or age.value is None or birth_date is None or age.value < 0:
+    if age is None or age.value is None or birth_date is None or age.value < 0 or age.comparator:
         return None
     unit = unit_of(age)
     if unit is None:

@@ -58,17 +58,19 @@ def each_apart(resources: list[Json]) -> Iterator[tuple[int, Json]]:
         yield number, resource
         if "component" not in resource or resource.get("resourceType") != "Observation":
             continue
-        common = {
-            name: value for name, value in resource.items() if not name.startswith("value") and name not in _OF_EACH
-        }
+        common = {name: resource[name] for name in _OF_ALL if name in resource}
+        refused = {"modifierExtension": resource["modifierExtension"]} if resource.get("modifierExtension") else {}
         components = resource["component"]
         for component in components if isinstance(components, list) else [components]:
             if isinstance(component, dict) and component.get("code") is not None:
-                yield number, {**common, **component}
+                yield number, {**common, **component, **refused}
 
 
-# What an observation and each of its components have for themselves.
-_OF_EACH = ("code", "component", "dataAbsentReason", "interpretation")
+# What an observation tells of each of its components.
+_OF_ALL = (
+    *("resourceType", "id", "status", "subject", "patient"),
+    *("effectiveDateTime", "effectiveInstant", "effectivePeriod", "effectiveTiming"),
+)
 
 
 def status_of(resource: Json) -> str:

@@ -52,13 +52,13 @@ NAMES = {
 
 # The shape of a code in each system; what does not have it is no code of that system (IMO0002 under ICD-10-CM).
 _SHAPE = {
-    SNOMED_CT: re.compile(r"[1-9]\d{5,17}"),
-    ICD_10_CM: re.compile(r"[A-Z]\d[0-9A-Z][0-9A-Z]{0,4}"),
+    SNOMED_CT: re.compile(r"[1-9][0-9]{5,17}"),
+    ICD_10_CM: re.compile(r"[A-Z][0-9][0-9A-Z][0-9A-Z]{0,4}"),
     ICD_10_PCS: re.compile(r"[0-9A-HJ-NP-Z]{7}"),
-    LOINC: re.compile(r"(?:L[AP])?\d{1,7}-\d"),
-    CPT: re.compile(r"\d{4}[0-9A-Z]"),
-    HCPCS: re.compile(r"[A-Z]\d{4}"),
-    RXNORM: re.compile(r"\d{1,8}"),
+    LOINC: re.compile(r"(?:L[AP])?[1-9][0-9]{0,6}-[0-9]"),
+    CPT: re.compile(r"[0-9]{4}[0-9A-Z]"),
+    HCPCS: re.compile(r"[A-Z][0-9]{4}"),
+    RXNORM: re.compile(r"[1-9][0-9]{0,7}"),
 }
 
 _SEQUELA_LENGTH = 7
@@ -117,7 +117,7 @@ def _canonical(system: str) -> str | None:
     known = _CANONICAL.get(name)
     if known is not None or len(name) > LONGEST_SPELLING:
         return known
-    name = name.casefold().partition("|")[0].rstrip("/").replace("https://", "http://", 1)
+    name = name.casefold().partition("|")[0].strip().rstrip("/").replace("https://", "http://", 1)
     if name.startswith(f"{SNOMED_CT}/"):
         return SNOMED_CT
     return _FOLDED.get(f"urn:oid:{name}" if name[:1].isdigit() else name)

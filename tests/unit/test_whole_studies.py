@@ -1,0 +1,201 @@
+"""What is said in parts: of a panel, over a period, in two drafts that are one study."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from cds_service.codings import MOST_CODINGS, codings_of
+from cds_service.envelope import parse_request
+from cds_service.order_hooks import Judge, Judged
+from cds_service.raw_resources import each_apart
+from cds_service.settings import Settings
+from knowledge.appraisal import Appraisal
+from knowledge.findings import Coding, ConceptId
+from knowledge.loading import Knowledge
+from knowledge.orders import OrderCodes
+from knowledge.vocabulary import read_coding
+from tests.cases_as_fhir import AS_OF, PATIENT, concept, request_for
+
+Json = dict[str, Any]
+
+LBP = "ICD-10-CM M54.50"
+CAUDA_EQUINA = "ICD-10-CM G83.4"
+FEVER = {"code": concept("LOINC 8310-5"), "valueQuantity": {"value": 39.2, "code": "Cel", "unit": "Cel"}}
+SUBJECT = {"reference": f"Patient/{PATIENT}"}
+
+
+@pytest.fixture(scope="module")
+def judge(knowledge: Knowledge) -> Judge:
+    return Judge(knowledge, Settings())
+
+
+def _request(*conditions: Json, code: str = "CPT 72148", reasons: tuple[str, ...] = (LBP,)) -> Json:
+    pain = {"code": LBP, "onset": "2026-02-20"}
+    chart = {"birth_date": "1981-05-10", "conditions": [pain, *conditions]}
+    return request_for({"order": {"code": code, "reasons": list(reasons)}, "chart": chart}, hook="order-sign")
+
+
+def _order(request: Json) -> Json:
+    order: Json = request["context"]["draftOrders"]["entry"][0]["resource"]
+    return order
+
+
+def _add_draft(request: Json, code: str, **changes: Any) -> None:
+    draft = {**_order(request), "id": "other", "code": concept(code), **changes}
+    request["context"]["draftOrders"]["entry"].append({"resource": draft})
+
+
+def _judged(judge: Judge, request: Json) -> Judged:
+    return judge.judge(parse_request(json.dumps(request).encode(), "order-sign"), AS_OF)
+
+
+def _appraisal(judge: Judge, request: Json) -> Appraisal:
+    (found,) = _judged(judge, request).appraisals
+    assert isinstance(found, Appraisal)
+    return found
+
+
+def _presence(judge: Judge, request: Json, name: str) -> str:
+    return _appraisal(judge, request).findings[ConceptId(name)].presence.value
+
+
+def _panel(**changes: Any) -> Json:
+    panel = {"resourceType": "Observation", "id": "o1", "status": "final", "subject": SUBJECT}
+    panel |= {"code": concept("LOINC 85353-1"), "effectiveDateTime": "2026-03-01", "component": [FEVER]}
+    return panel | changes
+
+
+@pytest.mark.parametrize("element", ["reasonReference", "supportingInfo"])
+@pytest.mark.parametrize("is_contained", [True, False])
+def test_components_of_a_panel_that_an_order_names_are_read(judge: Judge, element: str, is_contained: bool) -> None:
+    """39.2 degrees within the vital signs that are the reason of an order are a fever."""
+    request = _request()
+    assert _presence(judge, request, "infection") == "absent"
+    order = _order(request)
+    order[element] = [{"reference": "#o1" if is_contained else "Observation/o1"}]
+    if is_contained:
+        order["contained"] = [_panel()]
+    else:
+        request["context"]["draftOrders"]["entry"].append({"resource": _panel()})
+    assert _presence(judge, request, "infection") == "present"
+
+
+def test_what_may_change_the_meaning_of_a_panel_changes_that_of_its_components() -> None:
+    """A component cannot take back its panel's modifierExtension, and gets nothing of it that is not read."""
+    odd = {f"x{number}": number for number in range(1000)}
+    (_, panel), (_, component) = each_apart(
+        [_panel(modifierExtension=[{"url": "x"}], component=[{**FEVER, "modifierExtension": []}], **odd)]
+    )
+    assert component["modifierExtension"] == panel["modifierExtension"]
+    assert len(component) < 12
+
+
+@pytest.mark.parametrize(
+    ("period", "presence"),
+    [
+        ({"start": "2026-02-28", "end": "2026-03-01"}, "present"),
+        ({"start": "2026-02-10", "end": "2026-03-01"}, "unknown"),
+        ({"start": "2026-02-01"}, "unknown"),
+        ({"start": "2020", "end": "2026-03-01"}, "unknown"),
+        ({"start": "2026-03-05", "end": "2026-03-01"}, "unknown"),
+        ({"start": "2026-01-01", "end": "2026-01-20"}, "absent"),
+    ],
+)
+def test_a_measurement_over_a_period_may_be_of_any_of_its_days(judge: Judge, period: Json, presence: str) -> None:
+    """A temperature over a period that reaches into the last days leaves infection open; one that ended before, not."""
+    request = _request()
+    observation = {"resourceType": "Observation", "id": "o", "status": "final", "subject": SUBJECT, **FEVER}
+    request["prefetch"]["observations"]["entry"].append({"resource": {**observation, "effectivePeriod": period}})
+    assert _presence(judge, request, "infection") == presence
+
+
+def test_a_reason_for_one_half_of_a_study_is_one_for_the_study(judge: Judge) -> None:
+    """Suspected cauda equina syndrome as the reason of a myelogram's injection is that of the CT myelography too."""
+    request = _request(code="CPT 72132")
+    _add_draft(request, "CPT 72265")
+    assert _presence(judge, request, "cauda-equina") == "absent"
+    request["context"]["draftOrders"]["entry"][1]["resource"]["reasonCode"] = [concept(CAUDA_EQUINA)]
+    assert _presence(judge, request, "cauda-equina") == "present"
+    assert _appraisal(judge, request).order.procedures == ("ct-myelography-lumbar-spine",)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"doNotPerform": True}, {"subject": {"reference": "Patient/another"}}, {"status": "revoked"}]
+)
+def test_a_draft_that_is_not_carried_out_makes_no_other_study(judge: Judge, changes: Json) -> None:
+    """A CT stays what it is beside the injection of a myelogram that is not to be done, or is another patient's."""
+    alone = _request({"code": CAUDA_EQUINA}, code="CPT 72132")
+    beside = _request({"code": CAUDA_EQUINA}, code="CPT 72132")
+    _add_draft(beside, "CPT 72265", **changes)
+    (expected,) = _judged(judge, alone).orders
+    order = next(each for each in _judged(judge, beside).orders if each.draft.resource["id"] == "order-1")
+    assert expected.card is not None
+    assert expected.card.indicator.value == "critical"
+    assert order.card is not None
+    assert (order.card.indicator, order.card.summary) == (expected.card.indicator, expected.card.summary)
+
+
+def test_what_drafts_cost_does_not_grow_with_codes_that_are_not_ours(
+    judge: Judge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of fifty drafts with fifty foreign codes is held against the codes of studies alone."""
+    beside: list[int] = []
+    told = OrderCodes.is_component_beside
+
+    def counting(codes: OrderCodes, codings: Any, others: Any) -> bool:
+        beside.append(len(others))
+        return told(codes, codings, others)
+
+    monkeypatch.setattr(OrderCodes, "is_component_beside", counting)
+    request = _request(code="CPT 72132")
+    for number in range(50):
+        _add_draft(request, "CPT 72132", id=f"o{number}")
+        draft = request["context"]["draftOrders"]["entry"][-1]["resource"]
+        draft["code"]["coding"] += [{"system": "urn:site", "code": f"{number}-{code}"} for code in range(50)]
+        draft["code"]["coding"] += [
+            {"system": "http://loinc.org", "code": f"{1000 + number}-{code % 10}"} for code in range(50)
+        ]
+    _judged(judge, request)
+    assert len(beside) >= 50
+    assert max(beside) == 1
+
+
+def test_a_concept_with_more_codings_than_any_has_is_not_read() -> None:
+    """So many of one concept, which many references may name, are taken as codings that could be any."""
+    codings = [{"system": "http://loinc.org", "code": "8310-5"}] * (MOST_CODINGS + 1)
+    assert codings_of({"coding": codings[1:]}).readable == (Coding("http://loinc.org", "8310-5"),)
+    assert codings_of({"coding": codings}) == ((), True)
+
+
+@pytest.mark.parametrize(
+    ("system", "code"),
+    [
+        ("http://www.nlm.nih.gov/research/umls/rxnorm", "0008640"),
+        ("http://www.nlm.nih.gov/research/umls/rxnorm", "\uff18\uff16\uff14\uff10"),
+        ("http://loinc.org", "08310-5"),
+        ("http://loinc.org", "\uff18310-5"),
+        ("http://snomed.info/sct", "36334600\u0660"),
+    ],
+)
+def test_a_code_in_digits_of_its_own_is_none_of_its_system(system: str, code: str) -> None:
+    """Zeros before it, or digits of another script, make a code one that cannot be read, not one that says nothing."""
+    assert read_coding(system, code) is None
+
+
+def test_a_version_may_stand_apart_from_its_system() -> None:
+    """A blank before the bar changes no system."""
+    assert read_coding("http://snomed.info/sct |2023", "363346000") == Coding("http://snomed.info/sct", "363346000")
+
+
+def test_an_age_with_a_sign_before_it_tells_no_days(judge: Judge) -> None:
+    """Retention of urine since more than ten years of age may be of today."""
+    since = {"value": 10, "code": "a", "system": "http://unitsofmeasure.org"}
+    for comparator, presence in ((None, "absent"), (">", "unknown")):
+        request = _request({"code": "ICD-10-CM R33.9"})
+        retention = request["prefetch"]["conditions"]["entry"][-1]["resource"]
+        retention.pop("onsetDateTime", None)
+        retention["onsetAge"] = {**since, **({"comparator": comparator} if comparator else {})}
+        assert _presence(judge, request, "cauda-equina") == presence
