@@ -149,6 +149,10 @@ class Database(ABC):
         with self.lent() as connection:
             return int(connection.execute(self.text(statement), values).rowcount)
 
+    def run_at_once(self, statement: str, values: Sequence[Any] = ()) -> int | None:
+        """The same where nobody is waited for, from one thread at a time; None where it would be: nothing was done."""
+        return None
+
     def run_many(self, connection: Connection, statement: str, rows: Iterable[Sequence[Any]]) -> int:
         """One statement for each of these rows, in the transaction of the connection; how many rows they changed."""
         with closing(connection.cursor()) as cursor:
@@ -198,9 +202,38 @@ class Sqlite(Database):
         self._address = f"file:{quote(str(self.file))}?mode=rw"
         # In WAL mode FULL is what makes a commit outlive a power cut.
         self._synchronous = "FULL" if durable else "NORMAL"
+        self._at_once: Connection | None = None
         if not create and not self.file.exists():
             raise StoreError("there is no such file")
         self._make()
+
+    def begin_in_child(self) -> None:
+        super().begin_in_child()
+        if self._at_once is not None:
+            self._of_parents.append(deque([self._at_once]))
+            self._at_once = None
+
+    def run_at_once(self, statement: str, values: Sequence[Any] = ()) -> int | None:
+        """Neither for a lock nor, save when a new log is begun, for the disk; whatever fails is nothing done."""
+        connection, self._at_once = self._at_once, None
+        try:
+            if connection is None or not self.is_usable(connection):
+                connection = self.connect()
+                connection.execute("PRAGMA busy_timeout=0")
+                connection.execute("PRAGMA wal_autocheckpoint=0")  # which waits for the disk: others do it
+            changed = int(connection.execute(statement, values).rowcount)
+        except sqlite3.Error as error:
+            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
+                self._at_once = connection
+            return None
+        self._at_once = connection
+        return changed
+
+    def close(self) -> None:
+        super().close()
+        if self._at_once is not None:
+            self._at_once.close()
+            self._at_once = None
 
     def _make(self) -> None:
         """Several processes may come at once: the change to WAL answers "locked" at once instead of waiting."""

@@ -12,6 +12,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 
 from cds_service.json_in import parse_json
 from cds_service.problems import Problem
+from cds_service.waiting import before_waiting
 
 # The key type and curve that each algorithm needs (RFC 7518, RFC 8037). Nothing symmetric, and not "none".
 ALGORITHMS: dict[str, tuple[str, str | None]] = {
@@ -98,6 +99,7 @@ class FetchedKeys:
 
     def _renew(self, seen: KeySet | None) -> KeySet:
         """Fetch once, however many threads ask; ``seen`` is what the caller did not find its key in."""
+        before_waiting()
         with self._lock:
             if self._current is seen and self._clock() - self._tried >= PAUSE:
                 self._tried = self._clock()

@@ -30,7 +30,9 @@ class Server(BaseApplication):  # type: ignore[misc]
             raise
         self._recorder = self._application.extensions["recorder"]
         self.longest_body = settings.max_body
-        self.may_wait = Waiting.under(settings).may_wait
+        trust = self._application.extensions["trust"]
+        clients = [settings.anyone] if trust is None else [trusted.client for trusted, _ in trust.clients.values()]
+        self.may_wait = Waiting.under(settings, clients).may_wait
         self._options: dict[str, Any] = {
             "bind": f"[{host}]:{port}" if ":" in host and not host.startswith("[") else f"{host}:{port}",
             "workers": workers,

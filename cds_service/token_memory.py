@@ -10,6 +10,7 @@ from typing import Protocol
 
 from cds_service.driver import Database, StoreError
 from cds_service.statements import COUNT_TOKENS, FORGET_TOKENS, TOKEN_IDS
+from cds_service.waiting import MustWait, before_waiting, must_not_wait
 
 _PURGE_EVERY = timedelta(minutes=5)
 
@@ -42,6 +43,11 @@ class TokenMemory:
         row = (_hash(issuer), _hash(jti), int(expires.timestamp()) + 1)
         try:
             self._purge_now_and_then()
+            if must_not_wait():
+                new = self._database.run_at_once(self._remembering, row)
+                if new is None:
+                    raise MustWait
+                return new == 1
             return self._database.run(self._remembering, row) == 1
         except StoreError as error:
             raise TokenMemoryError(str(error)) from None
@@ -58,6 +64,7 @@ class TokenMemory:
         with self._lock:
             if now - self._purged < _PURGE_EVERY:
                 return
+            before_waiting()
             self._purged = now
         self._database.run(FORGET_TOKENS, [int(now.timestamp())])
 

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import re
+import threading
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TypeVar
 
+from cds_service.clients import Client
 from cds_service.discovery import HOOKS
 from cds_service.settings import Auth, Settings
+
+T = TypeVar("T")
 
 # A chart of this length is judged in some milliseconds, if it is one. What is longer, and what is not short and holds
 # more objects or orders than charts of its length do, would hold up the others: beside the work that it makes a thread
@@ -24,19 +30,51 @@ _LENDS = b"fhirAuthorization"
 _SPELLED = re.compile(rb"\\u00[4-7]")
 
 
+_here = threading.local()
+
+
+class MustWait(BaseException):
+    """What is asked for has to wait, where nobody may: nothing has been done, and a thread is to begin anew.
+
+    No Exception, so that nothing on the way answers for it.
+    """
+
+
+def without_waiting(work: Callable[[], T]) -> T:
+    """Do something in a thread that must not wait; raises MustWait where it would."""
+    _here.must_not_wait = True
+    try:
+        return work()
+    finally:
+        _here.must_not_wait = False
+
+
+def must_not_wait() -> bool:
+    """Whether this thread has others to serve."""
+    return getattr(_here, "must_not_wait", False)
+
+
+def before_waiting() -> None:
+    """To be called by what waits for another process or machine, before it changes anything. Raises MustWait."""
+    if must_not_wait():
+        raise MustWait
+
+
 @dataclass(frozen=True, slots=True)
 class Waiting:
     """What this deployment's answers may wait for."""
 
     for_tokens: bool
-    """Callers show tokens: their key sets are fetched, and used tokens stand in the store."""
+    """Used tokens stand in a store that is always waited for."""
     for_charts: bool
     """Some FHIR server may be asked for what prefetch did not bring."""
 
     @classmethod
-    def under(cls, settings: Settings) -> Waiting:
-        client = settings.anyone
-        return cls(settings.auth is not Auth.OPEN, bool(client.fhir_servers) or client.fhir_on_loopback)
+    def under(cls, settings: Settings, clients: Iterable[Client]) -> Waiting:
+        """``clients`` may call: those who show tokens, or anyone."""
+        is_a_file = settings.database_url.startswith("sqlite")
+        asks = any(client.fhir_servers or client.fhir_on_loopback for client in clients)
+        return cls(settings.auth is not Auth.OPEN and not is_a_file, asks)
 
     def may_wait(self, method: str, path: str, body: bytes | None) -> bool:
         """False only for what is answered from the request alone, and soon; ``body`` is None where it came in chunks.

@@ -3,7 +3,8 @@
 Its own worker gives a thread to every connection: as many slow senders as there are threads, and nobody is served.
 Here the loop that accepts connections also gathers what they send, which takes no thread however slowly it comes.
 What only computes is answered in the loop, one request at a time and each connection in its turn: handing it to a
-thread and back would cost as much as a quarter of a judgement. What may wait for something is answered in a thread.
+thread and back would cost as much as a quarter of a judgement. What may wait for something is answered in a thread, and
+so is what turns out to, from its beginning.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from gunicorn.workers.gthread import ThreadWorker
 
 from cds_service.answering import Request, Settled, answer, error_answer, refusal
 from cds_service.arriving import Arriving, State
+from cds_service.waiting import MustWait, without_waiting
 
 log = logging.getLogger("cds_service.server")
 
@@ -210,9 +212,14 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         work = partial(answer, self.wsgi, request, connection.client, connection.server, self.cfg)
         held = request.length
         if not self.may_wait(request.method, request.path, request.sent):
-            self._send(connection, work())
-            self._sweep(held)
-            return
+            try:
+                found = without_waiting(work)
+            except MustWait as must:
+                must.__traceback__ = None  # it would be a circle, with all that was sent
+            else:
+                self._send(connection, found)
+                self._sweep(held)
+                return
         if self.handed and self.handed + held > self.most_gathered:
             log.warning("refused a request for want of memory: %s", 503)
             self._send(connection, (error_answer(503), False))

@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ from cds_service.key_sets import CURRENT, PAUSE, BadKeySet, FetchedKeys, KeySet,
 from cds_service.opening import open_database
 from cds_service.settings import Auth, Settings, SettingsError
 from cds_service.token_memory import TokenMemory, TokenMemoryError
+from cds_service.waiting import MustWait, without_waiting
 from tests.cases_as_fhir import request_for
 from tests.functional.test_service import FEEDBACK, OVERRIDDEN, PLAIN, SELECT
 from tests.loopback import send, serving
@@ -374,6 +376,29 @@ def test_the_memory_forgets_what_has_expired(tmp_path: Path, moment: Moment) -> 
     memory.close()
 
 
+def test_where_nobody_may_wait_the_memory_remembers_as_anywhere(tmp_path: Path, moment: Moment) -> None:
+    """It sees what others have let in, and they what it has; while another writes it is to be asked elsewhere."""
+    url = f"sqlite:///{tmp_path / 'memory.sqlite3'}"
+    memory = TokenMemory(open_database(url, create=True, durable=False), moment)
+    another = open_database(url, create=False)
+
+    def ask(jti: str) -> bool:
+        return memory.first_use(ISSUER, jti, NOW + timedelta(minutes=5))
+
+    assert [ask("a"), without_waiting(partial(ask, "a"))] == [True, False]
+    assert [without_waiting(partial(ask, "b")), ask("b")] == [True, False]
+    with another.writing(), pytest.raises(MustWait):
+        without_waiting(partial(ask, "c"))
+    assert ask("c")
+    moment.now += timedelta(minutes=6)
+    with pytest.raises(MustWait):  # purging waits for the disk
+        without_waiting(partial(ask, "d"))
+    assert ask("d")
+    assert not without_waiting(partial(ask, "d"))
+    memory.close()
+    another.close()
+
+
 def test_of_many_writers_one_is_first(store_url: str, moment: Moment) -> None:
     """Twenty threads over pools of their own present one id: one of them is let in."""
     memories = [TokenMemory(open_database(store_url, create=True, durable=False), moment) for _ in range(4)]
@@ -473,6 +498,25 @@ def test_fetched_keys_rotate_expire_and_survive_an_outage() -> None:
     shown.append(key_set("es"))
     clock.now += PAUSE
     assert not keys.find(new, "ES384")
+
+
+def test_where_nobody_may_wait_keys_are_found_and_not_fetched() -> None:
+    """What is known is told; for what is unknown or old nothing is fetched, and whoever may wait fetches it at once."""
+    clock, asked = Seconds(), []
+
+    def read() -> KeySet:
+        asked.append(clock.now)
+        return read_key_set(key_set("es").encode(), demo=False)
+
+    keys = FetchedKeys(read, clock)
+    find = partial(keys.find, signer("es").kid, "ES384")
+    for number in range(2):
+        with pytest.raises(MustWait):
+            without_waiting(find)
+        assert len(asked) == number
+        assert find() == without_waiting(find) != ()
+        assert len(asked) == number + 1
+        clock.now += CURRENT
 
 
 def test_without_any_keys_nobody_is_let_in() -> None:
@@ -798,29 +842,53 @@ def test_serving_a_network_needs_authentication_or_a_clear_word(
     assert "not a loopback address" in capsys.readouterr().err
 
 
+def _status(base: str, token: str) -> int:
+    """What a running service answers to a call with this token."""
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    body = json.dumps(request_for(PLAIN)).encode()
+    try:
+        with urllib.request.urlopen(urllib.request.Request(base + SELECT, body, headers), timeout=20) as answer:
+            status: int = answer.status
+    except urllib.error.HTTPError as error:
+        status = error.code
+        error.close()
+    return status
+
+
+def test_while_the_store_is_written_callers_with_tokens_wait_and_the_loop_does_not(tmp_path: Path) -> None:
+    """Their tokens are remembered when the store is free again, each once; meanwhile the service says that it lives."""
+    base = f"http://127.0.0.1:{(port := free_port())}"
+    (tmp_path / "clients.toml").write_text(table(), encoding="utf-8")
+    with service(tmp_path, port=port, workers=1, CDS_CLIENTS="clients.toml", CDS_PUBLIC_URL=base) as served:
+        second = int(time.time())
+        tokens = [mint(SELECT, base=base, claims={"iat": second, "exp": second + 60}) for _ in range(4)]
+        assert _status(base, tokens[0]) == 200
+        (file,) = tmp_path.glob("*.sqlite3")
+        with closing(sqlite3.connect(file, isolation_level=None)) as another, ThreadPoolExecutor(3) as threads:
+            another.execute("BEGIN IMMEDIATE")
+            waiting = [threads.submit(_status, base, token) for token in tokens[1:]]
+            deadline = time.monotonic() + 1
+            while time.monotonic() < deadline:
+                with urllib.request.urlopen(f"{base}/health/live", timeout=0.5) as answer:
+                    assert answer.status == 200
+                assert not any(each.done() for each in waiting)
+            another.execute("ROLLBACK")
+            assert [each.result() for each in waiting] == [200] * 3
+        assert [_status(base, token) for token in tokens] == [401] * 4
+        assert served.stop() == 0
+
+
 def test_a_token_opens_once_across_worker_processes(tmp_path: Path) -> None:
     """Of twenty calls at once with one token, under two workers as they are really started, one is answered."""
     base = f"http://127.0.0.1:{(port := free_port())}"
     (tmp_path / "clients.toml").write_text(table(), encoding="utf-8")
-    body = json.dumps(request_for(PLAIN)).encode()
-
-    def call(token: str) -> int:
-        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-        try:
-            with urllib.request.urlopen(urllib.request.Request(base + SELECT, body, headers), timeout=20) as answer:
-                status: int = answer.status
-        except urllib.error.HTTPError as error:
-            status = error.code
-            error.close()
-        return status
-
     with service(tmp_path, port=port, CDS_CLIENTS="clients.toml", CDS_PUBLIC_URL=base) as served:
         while len(served.workers) < 2:
             time.sleep(0.05)
         second = int(time.time())
         tokens = [mint(SELECT, base=base, claims={"iat": second, "exp": second + 60}) for _ in range(2)]
         with ThreadPoolExecutor(20) as threads:
-            answers = [list(threads.map(call, [token] * 20)) for token in tokens]
+            answers = [list(threads.map(partial(_status, base), [token] * 20)) for token in tokens]
         assert served.stop() == 0
     assert [sorted(each) for each in answers] == [[200] + [401] * 19] * 2
     assert served.said.count('"jwt":"replayed"') == 38

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from contextlib import ExitStack, closing
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -176,6 +177,64 @@ def test_who_finds_no_connection_waits_and_is_told(store_url: str) -> None:
             database.run("DELETE FROM probe")
     assert database.run("DELETE FROM probe") == 0
     assert len(database._idle) == driver._MOST_CONNECTIONS
+    database.close()
+
+
+REMEMBER = "INSERT INTO token_id (issuer, jti, expires) VALUES ('i', ?, 0) ON CONFLICT DO NOTHING"
+
+
+def test_at_once_means_without_waiting_for_another_writer(tmp_path: Path) -> None:
+    """While another writes nothing is done, and it is told at once; else it is done as in its turn."""
+    url = f"sqlite:///{tmp_path / 'store.sqlite3'}"
+    database, another = open_database(url, create=True), open_database(url, create=True)
+    assert database.run_at_once(REMEMBER, ["one"]) == 1
+    with another.writing():
+        began = time.monotonic()
+        assert database.run_at_once(REMEMBER, ["two"]) is None
+        assert time.monotonic() - began < database.patience / 2
+    assert database.run_at_once(REMEMBER, ["one"]) == 0
+    assert database.run_at_once(REMEMBER, ["two"]) == 1
+    assert another.run(REMEMBER, ["two"]) == 0
+    for each in (database, another):
+        each.close()
+
+
+def test_what_fails_at_once_is_done_in_its_turn(tmp_path: Path) -> None:
+    """A fault is not told at once, whether of the statement, of a lost file, or of a connection that was closed."""
+    file = tmp_path / "store.sqlite3"
+    database = open_database(f"sqlite:///{file}", create=True)
+    assert database.run_at_once("INSERT INTO nothing VALUES (1)") is None
+    assert database.run_at_once(REMEMBER, ["one"]) == 1
+    database._at_once.close()  # type: ignore[attr-defined]
+    assert database.run_at_once(REMEMBER, ["two"]) is None
+    assert database.run_at_once(REMEMBER, ["two"]) == 1
+    file.rename(tmp_path / "moved.sqlite3")
+    assert database.run_at_once(REMEMBER, ["three"]) is None
+    with open_database(f"sqlite:///{file}", create=True).reading() as connection:
+        assert connection.execute("SELECT count(*) FROM token_id").fetchone()[0] == 0
+    assert database.run_at_once(REMEMBER, ["one"]) == 1
+    database.close()
+
+
+def test_what_is_done_at_once_leaves_the_log_to_others(tmp_path: Path) -> None:
+    """Writing it back into the file waits for the disk, so however long the log grows it is not begun here."""
+    file = tmp_path / "store.sqlite3"
+    database = open_database(f"sqlite:///{file}", create=True, durable=False)
+    before = file.stat().st_size
+    for number in range(1_000):
+        assert database.run_at_once(REMEMBER, [f"{number}"]) == 1
+    assert Path(f"{file}-wal").stat().st_size > 1_500 * 4_096
+    assert file.stat().st_size == before
+    database.run(REMEMBER, ["last"])
+    assert file.stat().st_size > before
+    database.close()
+
+
+def test_a_server_is_always_waited_for(postgres: Postgres) -> None:
+    """At once nothing is done there."""
+    database = open_database(postgres.new_database(), create=True)
+    assert database.run_at_once(REMEMBER.replace("?", "'one'")) is None
+    assert database.run(REMEMBER, ["one"]) == 1
     database.close()
 
 

@@ -23,6 +23,7 @@ from gunicorn.workers.gthread import ThreadWorker
 
 from cds_service import worker as module
 from cds_service.answering import Request, answer
+from cds_service.waiting import before_waiting
 from cds_service.worker import Worker
 
 Environ = dict[str, Any]
@@ -31,7 +32,7 @@ LARGE = b"x" * 20_000_000
 
 
 class Application:
-    """Answers with the path that was asked; what is under /slow waits until it is released."""
+    """Answers with the path that was asked; what is under /slow or /perhaps waits until it is released."""
 
     longest_body = 1_000_000
 
@@ -49,7 +50,9 @@ class Application:
     def __call__(self, environ: Environ, start_response: Start) -> Iterable[bytes]:
         path = environ["PATH_INFO"]
         self.threads[path] = threading.current_thread().name
-        if path.startswith("/slow"):
+        if path.startswith("/perhaps"):
+            before_waiting()
+        if path.startswith(("/slow", "/perhaps")):
             assert self.released.wait(10)
         if path == "/fault":
             raise ValueError("Jane Public")
@@ -150,6 +153,22 @@ def test_what_only_computes_is_answered_in_the_loop_and_what_may_wait_in_a_threa
     assert bodies(come(sock)) == [b"/slow"]
     assert bench.application.threads["/here"] == threading.current_thread().name
     assert bench.application.threads["/slow"] != threading.current_thread().name
+
+
+def test_what_turns_out_to_wait_begins_anew_in_a_thread(bench: Bench) -> None:
+    """A thread answers it, body and all, while the loop goes on, and nothing of the first attempt is left behind."""
+    sock, other = bench.connect(), bench.connect()
+    sock.sendall(b"POST /perhaps HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbody")
+    bench.turn_until(lambda: bench.worker.handed)
+    other.sendall(get("/here"))
+    bench.turn_until(lambda: "/here" in bench.application.threads)
+    assert bodies(come(other)) == [b"/here"]
+    assert come(sock) == b""
+    bench.application.released.set()
+    bench.turn_until(lambda: len(bench.worker.kept) == 2)
+    assert bodies(come(sock)) == [b"/perhapsbody"]
+    assert bench.application.threads["/perhaps"] != threading.current_thread().name
+    assert bench.worker.handed == 0
 
 
 def test_who_waits_in_threads_holds_up_nobody(bench: Bench) -> None:
