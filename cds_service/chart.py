@@ -42,10 +42,9 @@ from cds_service.fhir_elements import (
     text_of,
     word,
 )
-from cds_service.prefetch import BESIDE, KEY_OF_TYPE, OLDER_TYPES, Delivered, Delivery, relative
+from cds_service.prefetch import BESIDE, KEY_OF_TYPE, OLDER_TYPES, SILENT, Delivered, Delivery, relative
 from cds_service.raw_resources import (
     ALSO_MEDICATION,
-    CODE_OF,
     ENDS,
     KINDS,
     NOT_GIVEN,
@@ -58,6 +57,7 @@ from cds_service.raw_resources import (
     with_instant_as_date,
     with_modern_names,
 )
+from cds_service.silence import Silence
 from knowledge.dates import DateSpan
 from knowledge.extent import says_nothing
 from knowledge.findings import (
@@ -201,21 +201,19 @@ class ChartReader:
         self.patient_id = patient_id
         self.vocabulary = knowledge.vocabulary
         self.orders = knowledge.orders
-        self._spellings = knowledge.spellings
-        self._drug_spellings = knowledge.drug_spellings
+        self.silence = Silence(knowledge, patient_id)
         self.keep_all = False
         self.own_reference = f"Patient/{patient_id}"
-        self._names: list[object] = [self.own_reference]
-        """References that were found to name the patient; a list, since what stands there may be anything."""
         self.birth_date = self._birth_date()
 
     def read_part(self, part: Delivery) -> tuple[list[Entry], list[Gap]]:
         """The entries of one delivered part, and what of it could not be read."""
         entries: list[Entry] = []
         gaps: list[Gap] = []
+        says_nothing = self.silence.says_nothing
         for number, resource in each_apart(part.resources):
             kind = word(resource, "resourceType")
-            if self._says_nothing(resource, kind):
+            if resource is SILENT or says_nothing(resource, kind):
                 continue
             if kind not in KEY_OF_TYPE and kind not in OLDER_TYPES and kind not in BESIDE:
                 gaps.append(Gap(f"{part.key.value}[{number}]", "a resource of a type that is not known", part.key))
@@ -287,42 +285,6 @@ class ChartReader:
         days, longest = days_given(given), entry.prescription.course.longest
         return days is None or longest is None or days <= longest
 
-    def _says_nothing(self, resource: Json, kind: str) -> bool:
-        """An entry of this patient, readable, whose codes concern nobody: most of a chart, whatever else it says."""
-        element = CODE_OF.get(kind)
-        if element is None or "modifierExtension" in resource:
-            return False
-        told = self._spellings
-        if element == "medicationCodeableConcept":
-            if resource.get("medicationReference") is not None:
-                return False  # it names two drugs
-            told = self._drug_spellings
-        says_so = False
-        try:
-            concept = resource[element]
-            if resource["subject"]["reference"] not in self._names or "modifierExtension" in concept:
-                return False
-            for coding in concept["coding"]:
-                nothing = told[coding.get("system"), coding.get("code")]
-                if nothing is None:
-                    return self._says_nothing_here(resource, concept, kind)
-                says_so = says_so or nothing
-        except (AttributeError, KeyError, TypeError):  # something else stands where these are due
-            return self._says_nothing_here(resource, resource.get(element), kind)
-        return says_so and not _is_refuted(resource, kind)
-
-    def _says_nothing_here(self, resource: Json, concept: Any, kind: str) -> bool:
-        """The same of codes that one look-up does not tell of: some concern us in resources of other kinds."""
-        subject = resource.get("subject")
-        if not isinstance(subject, dict) or subject.get("reference") not in self._names:
-            return False
-        codings, malformed = codings_of(concept)
-        if not codings or malformed or "modifierExtension" in concept or self.vocabulary.knows(codings):
-            return False
-        if not says_nothing(codings, KINDS.get(kind)) or _is_refuted(resource, kind):
-            return False
-        return kind not in _MAY_BE_IMAGING or not self.orders.knows(codings)
-
     def read_entry(self, resource: Json, reference: str) -> Entry | None:
         """One entry; None when it says nothing that counts. Raises Unreadable."""
         kind = word(resource, "resourceType")
@@ -374,7 +336,7 @@ class ChartReader:
             return False
         named = self.names_the_patient(subject["reference"])
         if named:
-            self._remember_name(subject["reference"])
+            self.silence.remember_name(subject["reference"])
         return named
 
     def names_the_patient(self, reference: object) -> bool:
@@ -385,11 +347,6 @@ class ChartReader:
             return True
         resolved = self.delivered.resolve(reference) if name.startswith("urn:") else None
         return resolved is not None and resolved.get("id") == self.patient_id
-
-    def _remember_name(self, reference: object) -> None:
-        """So that the next entry under the same name is recognised at once: a client writes it one way, or two."""
-        if len(self._names) < _MOST_NAMES and reference not in self._names:
-            self._names.append(reference)
 
     def _birth_date(self) -> DateSpan | None:
         part = self.delivered.parts.get(PrefetchKey.PATIENT)
@@ -667,14 +624,7 @@ _READERS: Mapping[str, Callable[[ChartReader, Json, str], Entry | None]] = {
 }
 
 
-_MAY_BE_IMAGING = ("Procedure", "DiagnosticReport")
-_MOST_NAMES = 4
 _AFTER_DIGITS = ":"
-
-
-def _is_refuted(resource: Json, kind: str) -> bool:
-    """A refuted category denies what lies below it, although no list holds the category itself."""
-    return kind == "Condition" and status_code(resource, "verificationStatus") == "refuted"
 
 
 def read_order(resource: Json) -> DateSpan | None:

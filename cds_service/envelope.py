@@ -12,6 +12,7 @@ from typing import Any
 from cds_service.fhir_access import FhirAccess, read_access
 from cds_service.fhir_elements import reference_of
 from cds_service.json_in import parse_json, parse_json_as_written
+from cds_service.long_bodies import LONG, Entries, parse_long
 from cds_service.prefetch import bare_id, relative
 from cds_service.problems import Problem, bad_request
 from knowledge.schema import Schema
@@ -53,9 +54,11 @@ class HookRequest:
 
 def parse_request(body: bytes, hook: str) -> HookRequest:
     """The hook call in a body; ``hook`` is the one the called service answers. Raises Problem (400, 413)."""
-    value = parse_json(body)
+    value, text = parse_long(body) if len(body) > LONG else (parse_json(body), body)
     if not isinstance(value, dict):
         raise bad_request("The body is not a JSON object.")
+    if text is not body and value.get("fhirAuthorization") is not None:
+        value, text = parse_json(body), body  # pages may be added to its Bundles
     fault = _schema().first_fault(value)
     if fault is not None:
         raise bad_request(f"{fault.place}: {_in_words(fault.rule, fault.asked)}.")
@@ -73,7 +76,7 @@ def parse_request(body: bytes, hook: str) -> HookRequest:
     numbers = [number for draft in drafts for number in _numbers(draft.resource)]
     zeros = any(number == 0 for number in numbers)
     if zeros or any(isinstance(number, float) for number in numbers):
-        drafts = _drafts(parse_json_as_written(body, zeros=zeros)["context"]["draftOrders"])
+        drafts = _drafts(parse_json_as_written(text, zeros=zeros)["context"]["draftOrders"])
     if len(drafts) > MOST_DRAFTS or entries_in(prefetch) > MOST_ENTRIES:
         raise Problem(413, f"More than {MOST_DRAFTS} draft orders or {MOST_ENTRIES} prefetched entries are not read.")
     if isinstance(selections, list) and selections and not _named(selections, drafts):
@@ -93,7 +96,7 @@ def parse_request(body: bytes, hook: str) -> HookRequest:
 def entries_in(prefetch: Json) -> int:
     """How many resources prefetch holds at most, over all its keys."""
     return sum(
-        len(value["entry"]) if isinstance(value, dict) and isinstance(value.get("entry"), list) else 1
+        len(value["entry"]) if isinstance(value, dict) and isinstance(value.get("entry"), list | Entries) else 1
         for value in prefetch.values()
     )
 

@@ -37,11 +37,44 @@ def parse_json(body: bytes) -> Any:
     UTF-8 without a byte-order mark, at most 200 levels, no duplicate keys, no NUL, no lone surrogates, no NaN.
     Whole numbers of more than 64 bits may come as floats.
     """
-    _refuse_at_sight(body)
-    try:
-        return _parse_quickly(body)
-    except (ValueError, TypeError):
-        return _parse_carefully(body, "float")
+    refuse_at_sight(body)
+    return Parser().parse(body)
+
+
+class Parser:
+    """Parses bodies, or pieces of one that are so many levels deep in it."""
+
+    def __init__(self, depth: int = 0) -> None:
+        self._depth = depth
+        self._spare = _SPARE_LEVELS + depth
+        self._innermost: list[Any] = [None]
+        self._nested = self._innermost
+        for _ in range(self._spare - 1):
+            self._nested = [self._nested]
+
+    def parse(self, text: bytes) -> Any:
+        """The value; raises Problem (400)."""
+        try:
+            return self._quickly(text)
+        except (ValueError, TypeError):
+            return _parse_carefully(text, "float", self._depth)
+
+    def _quickly(self, text: bytes) -> Any:
+        """By a parser that takes the last of doubled keys, and a proof that there were none.
+
+        The value is written again, and most texts look just like that. Where one is spaced or spelled in another way,
+        quotation marks are counted: two for each string and one for each that is escaped within, on both sides, unless
+        the text spells them by number. A key that came twice is missing with its marks, so equal numbers mean that none
+        was. Raises ValueError or TypeError where that is not proven.
+        """
+        if b"\\" in text and (b"\\u0022" in text or b"\\u0000" in text):
+            raise ValueError
+        value = self._innermost[0] = orjson.loads(text)
+        written = orjson.dumps(self._nested)
+        is_the_same = len(written) == len(text) + 2 * self._spare and written.startswith(text, self._spare)
+        if not is_the_same and written.count(b'"') != text.count(b'"'):
+            raise ValueError
+        return value
 
 
 def parse_json_as_written(body: bytes, *, zeros: bool = True) -> Any:
@@ -50,46 +83,27 @@ def parse_json_as_written(body: bytes, *, zeros: bool = True) -> Any:
     With a fraction or an exponent it is a `jiter.LosslessFloat`, minus zero is a `WrittenInt`; all others are int.
     Without ``zeros``, which cost several times as much where the body holds ``-0``, that is 0 too.
     """
-    _refuse_at_sight(body)
+    refuse_at_sight(body)
     value = _parse_carefully(body, "lossless-float")
     if zeros and _NEGATIVE_ZERO.search(body):
         return json.loads(body, parse_float=_lossless, parse_int=_integer)
     return value
 
 
-def _refuse_at_sight(body: bytes) -> None:
+def refuse_at_sight(body: bytes) -> None:
+    """Raises Problem (400, 413) for a byte-order mark, and for more values than are read."""
     if body.startswith(b"\xef\xbb\xbf"):
         raise bad_request("The body begins with a byte-order mark; send UTF-8 without one.")
     if len(body) > _MOST_MARKS and len(body) - len(body.translate(None, b",[{")) > _MOST_MARKS:
         raise Problem(413, "The body holds more values than this service reads.")
 
 
-def _parse_quickly(body: bytes) -> Any:
-    """By a parser that takes the last of doubled keys, and a proof that there were none.
-
-    The value is written again, and most bodies look just like that. Where one is spaced or spelled in another way,
-    quotation marks are counted: two for each string and one for each that is escaped within, on both sides, unless the
-    body spells them by number. A key that came twice is missing with its marks, so equal numbers mean that none was.
-    Raises ValueError or TypeError where that is not proven.
-    """
-    if b"\\" in body and (b"\\u0022" in body or b"\\u0000" in body):
-        raise ValueError
-    value = nested = orjson.loads(body)
-    for _ in range(_SPARE_LEVELS):
-        nested = [nested]
-    written = orjson.dumps(nested)
-    is_the_same = len(written) == len(body) + 2 * _SPARE_LEVELS and written.startswith(body, _SPARE_LEVELS)
-    if not is_the_same and written.count(b'"') != body.count(b'"'):
-        raise ValueError
-    return value
-
-
-def _parse_carefully(body: bytes, float_mode: Any) -> Any:
+def _parse_carefully(body: bytes, float_mode: Any, depth: int = 0) -> Any:
     """By a parser that looks for doubled keys itself, and whose words say where a fault is."""
     try:
         # The parser's limit is 201 levels; the brackets around the body are one of them.
         values = from_json(
-            b"[" + body + b"]",
+            b"[" * (depth + 1) + body + b"]" * (depth + 1),
             allow_inf_nan=False,
             cache_mode="keys",
             catch_duplicate_keys=True,
@@ -97,6 +111,8 @@ def _parse_carefully(body: bytes, float_mode: Any) -> Any:
         )
     except ValueError as error:
         raise bad_request(_refusal(str(error))) from None
+    for _ in range(depth):
+        (values,) = values
     if len(values) != 1:
         raise bad_request("The body is not JSON (it must hold one value).")
     if b"\\" in body and b"\\u0000" in body:

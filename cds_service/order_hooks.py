@@ -28,6 +28,7 @@ from cds_service.json_out import to_json
 from cds_service.prefetch import read_prefetch
 from cds_service.problems import Problem
 from cds_service.settings import Settings
+from cds_service.silence import Silence
 from cds_service.site import Site, read_site
 from cds_service.uuids import new_uuid as random_uuid
 from cds_service.visit import body, current_request, visit
@@ -102,7 +103,8 @@ class Judge:
 
     def _reader(self, call: HookRequest, today: date | None = None) -> ChartReader:
         drafts = ((draft.resource, draft.full_url) for draft in call.drafts)
-        delivered = read_prefetch(call.prefetch, drafts, self.site.prefetch_keys, call.unfetched)
+        says_nothing = Silence(self.knowledge, call.patient_id).says_nothing
+        delivered = read_prefetch(call.prefetch, drafts, self.site.prefetch_keys, call.unfetched, says_nothing)
         return ChartReader(delivered, call.patient_id, self.knowledge, today)
 
     def _orders(self, call: HookRequest, reader: ChartReader) -> list[DraftOrder]:

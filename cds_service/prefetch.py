@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import field, replace
 from typing import Any
 
 from cds_service.fhir_elements import word
+from cds_service.long_bodies import Entries
 from knowledge.findings import Gap, PrefetchKey
 from knowledge.values import dataclass
 
@@ -97,13 +98,18 @@ class Delivery:
         self.gaps.append(Gap(reference, why, self.key))
 
 
+Place = tuple[list[Any] | Entries, int]
+"""An entry of a list."""
+
+
 @dataclass(slots=True)
 class Delivered:
     """Everything that arrived with one call."""
 
     parts: dict[PrefetchKey, Delivery] = field(default_factory=dict)
-    _seen: list[tuple[Json, object]] = field(default_factory=list)
-    _index: dict[str, Json] | None = None
+    _seen: list[tuple[object, object, object, Json | Place]] = field(default_factory=list)
+    """Of each resource its type, its id, its fullUrl, and itself."""
+    _index: dict[str, Json | Place] | None = None
     """Every resource of the call by ``Type/id`` and by fullUrl; made when the first reference asks for it."""
     _contained: dict[int, tuple[list[Any], dict[str, Json]]] = field(default_factory=dict)
     """Contained resources by id, for each list of them that was asked for; the list is held, so its key is its own."""
@@ -115,7 +121,11 @@ class Delivered:
             return self._contained_in(within or {}).get(name[1:])
         if self._index is None:
             self._index = _indexed(self._seen)
-        return self._index.get(name) if name else None
+        found = self._index.get(name) if name else None
+        if isinstance(found, tuple):
+            entries, number = found
+            self._index[name] = found = entries[number]["resource"]
+        return found
 
     def _contained_in(self, within: Json) -> dict[str, Json]:
         """Looked through once, however many references point into it: a body of ten megabytes can hold many."""
@@ -130,21 +140,27 @@ class Delivered:
             self._contained[id(contained)] = contained, found
         return self._contained[id(contained)][1]
 
-    def remember(self, resource: Json, full_url: object = None) -> None:
-        self._seen.append((resource, full_url))
+    def remember(self, resource: Json, full_url: object = None, again: Place | None = None) -> None:
+        """``again`` is where the resource is to be found if it shall not be held."""
+        self._seen.append((resource.get("resourceType"), resource.get("id"), full_url, again or resource))
         self._index = None
 
 
-def _indexed(seen: Iterable[tuple[Json, object]]) -> dict[str, Json]:
-    found: dict[str, Json] = {}
-    for resource, full_url in seen:
-        kind, identity = resource.get("resourceType"), resource.get("id")
+def _indexed(seen: Iterable[tuple[object, object, object, Json | Place]]) -> dict[str, Json | Place]:
+    found: dict[str, Json | Place] = {}
+    for kind, identity, full_url, source in seen:
         if isinstance(kind, str) and isinstance(identity, str):
-            found.setdefault(f"{kind}/{identity}", resource)
+            found.setdefault(f"{kind}/{identity}", source)
         if isinstance(full_url, str) and full_url:
-            found.setdefault(full_url, resource)
-            found.setdefault(relative(full_url) or full_url, resource)
+            found.setdefault(full_url, source)
+            found.setdefault(relative(full_url) or full_url, source)
     return found
+
+
+SILENT: Json = {}
+"""Stands for an entry that says nothing and is held no longer, so that others keep their numbers."""
+SaysNothing = Callable[[Json, str], bool]
+"""Whether a resource of a type says nothing of the patient of the call."""
 
 
 OWN_KEYS: Mapping[str, PrefetchKey] = {key.value: key for key in PrefetchKey}
@@ -155,11 +171,12 @@ def read_prefetch(
     drafts: Iterable[tuple[Json, object]],
     aliases: Mapping[str, PrefetchKey] = {},
     unfetched: Mapping[str, str] = {},
+    says_nothing: SaysNothing | None = None,
 ) -> Delivered:
     """Sort what was prefetched by our keys, and by a site's ``aliases`` of them.
 
     Keys under other names are recognised by the type of their resources. ``unfetched`` says by key why something could
-    not be fetched that prefetch lacked.
+    not be fetched that prefetch lacked. `Entries` of which ``says_nothing`` is true are not held.
     """
     delivered = Delivered()
     for resource, full_url in drafts:
@@ -167,7 +184,7 @@ def read_prefetch(
     named = {**aliases, **OWN_KEYS} if aliases else OWN_KEYS
     for name in [name for name in prefetch if name in named]:
         key = named[name]
-        part = _read_value(key, prefetch[name], delivered, name)
+        part = _read_value(key, prefetch[name], delivered, name, says_nothing)
         delivered.parts[key] = delivered.parts[key].joined(part) if key in delivered.parts else part
     foreign = {name: value for name, value in prefetch.items() if name not in named}
     if foreign:
@@ -216,7 +233,9 @@ def _read_foreign(values: Mapping[str, Any], delivered: Delivered) -> None:
             part.gaps += [replace(gap, key=key) for gap in failed]
 
 
-def _read_value(key: PrefetchKey, value: Any, delivered: Delivered, name: str) -> Delivery:
+def _read_value(
+    key: PrefetchKey, value: Any, delivered: Delivered, name: str, says_nothing: SaysNothing | None = None
+) -> Delivery:
     part = Delivery(key)
     if isinstance(value, dict) and "resourceType" not in value and isinstance(value.get("resource"), dict):
         value = value["resource"]
@@ -229,8 +248,8 @@ def _read_value(key: PrefetchKey, value: Any, delivered: Delivered, name: str) -
     if kind == "OperationOutcome":
         if _failed(value):
             part.fail(name, "the client could not fetch it")
-    elif kind == "Bundle" or (kind is None and isinstance(value.get("entry"), list)):
-        _read_bundle(value, part, delivered, name)
+    elif kind == "Bundle" or (kind is None and isinstance(value.get("entry"), list | Entries)):
+        _read_bundle(value, part, delivered, name, says_nothing)
     elif isinstance(kind, str):
         delivered.remember(value)
         part.resources.append(value)
@@ -241,33 +260,52 @@ def _read_value(key: PrefetchKey, value: Any, delivered: Delivered, name: str) -
     return part
 
 
-def _read_bundle(bundle: Json, part: Delivery, delivered: Delivered, name: str) -> None:
+def _read_bundle(
+    bundle: Json, part: Delivery, delivered: Delivered, name: str, says_nothing: SaysNothing | None
+) -> None:
     entries = bundle.get("entry", [])
-    if not isinstance(entries, list):
+    if not isinstance(entries, list | Entries):
         part.fail(name, "a Bundle whose entry is no list")
         return
+    lets_go = says_nothing if isinstance(entries, Entries) else None
     kinds: set[str] = set()
+    counts, matches = bundle.get("total") is not None, 0
     # A loop with few calls, for a chart can hold thousands of entries.
     for number, entry in enumerate(entries):
+        matches += counts and _is_match(entry, name)
         resource = entry.get("resource") if isinstance(entry, dict) else None
         if not isinstance(resource, dict):
             part.fail(f"{name}.entry[{number}]", "an entry without a resource")
             continue
         kind = word(resource, "resourceType")
         if kind in KEY_OF_TYPE:
+            kinds.add(kind)
+            if lets_go is not None and not _holds_more(resource) and lets_go(resource, kind):
+                delivered.remember(resource, entry.get("fullUrl"), (entries, number))
+                part.resources.append(SILENT)
+                continue
             if "search" in entry and _mode(entry) == "include":
                 part.included.add(id(resource))
-            kinds.add(kind)
         elif not _is_kept(resource, kind, part, f"{name}.entry[{number}]"):
             continue
         elif kind not in BESIDE:
             kinds.add(kind)
         delivered.remember(resource, entry.get("fullUrl"))
         part.resources.append(resource)
+    _hold_against(bundle, matches, kinds, part, name)
+
+
+def _holds_more(resource: Json) -> bool:
+    """Whether there are others within a resource, which speak for themselves."""
+    return "component" in resource or "contained" in resource
+
+
+def _hold_against(bundle: Json, matches: int, kinds: set[str], part: Delivery, name: str) -> None:
+    """What a Bundle says of itself, and what its key asks for, against what was in it."""
     if next_page(bundle) is not None:
         part.fail(name, "more pages follow that were not fetched")
     total = bundle.get("total")
-    if isinstance(total, int | float) and total > sum(_is_match(entry, name) for entry in entries):
+    if isinstance(total, int | float) and total > matches:
         part.fail(name, "fewer entries than it says were found")
     if name in OWN_KEYS and kinds and not any(_asked_for(part.key, kind) for kind in kinds):
         part.fail(name, "resources of another type than this key asks for")

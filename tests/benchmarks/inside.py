@@ -28,6 +28,7 @@ from cds_service.logs import log_as_json
 from cds_service.order_hooks import Judge, compose
 from cds_service.prefetch import read_prefetch
 from cds_service.settings import Settings
+from cds_service.silence import Silence
 from knowledge.appraisal import appraise
 from knowledge.findings import OrderedProcedure
 from knowledge.inference import match_variants
@@ -117,7 +118,8 @@ def stages(body: bytes, today: date = AS_OF) -> list[Stage]:
 
     def reader() -> ChartReader:
         drafts = ((draft.resource, draft.full_url) for draft in call.drafts)
-        delivered = read_prefetch(call.prefetch, drafts, judge.site.prefetch_keys, call.unfetched)
+        says_nothing = Silence(knowledge, call.patient_id).says_nothing
+        delivered = read_prefetch(call.prefetch, drafts, judge.site.prefetch_keys, call.unfetched, says_nothing)
         return ChartReader(delivered, call.patient_id, knowledge)
 
     def chart() -> Any:
