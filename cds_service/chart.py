@@ -32,9 +32,12 @@ from cds_service.fhir_elements import (
     course_of,
     days_in,
     end_of,
+    has_reversed_bounds,
+    is_reversed,
     items,
     length_of,
     local_day,
+    onset_and_end,
     reference_of,
     span,
     start_of,
@@ -49,13 +52,13 @@ from cds_service.raw_resources import (
     KINDS,
     NOT_GIVEN,
     days_given,
+    days_told,
     each_apart,
     interpretations,
     is_denied,
-    last_day,
     status_of,
-    with_instant_as_date,
     with_modern_names,
+    with_one_time,
 )
 from cds_service.silence import Silence
 from knowledge.dates import DateSpan
@@ -258,7 +261,7 @@ class ChartReader:
             KINDS[kind],
             codings,
             text_of(concept),
-            start=last_day(resource),
+            start=days_told(resource),
             flaw=error.why,
             unread=True,
         )
@@ -407,6 +410,7 @@ class ChartReader:
             or end_of(condition.abatementPeriod)
             or at_age(condition.abatementAge, self.birth_date)
         )
+        onset, over = onset_and_end(onset, over, self.today)
         abated = condition.abatementString is not None or resource.get("abatementBoolean") is True
         past = abated or clinical in _PAST
         # An onset that stands there and cannot be dated is not dated by something else.
@@ -482,7 +486,9 @@ class ChartReader:
         start = span(statement.effectiveDateTime) or start_of(period)
         stated = course_of(statement.dosage, dropped)
         course = stated or Course()
-        if stated in (Course(), Course(begin=course.begin)) and period is not None and period.end is not None:
+        if is_reversed(period):
+            start = None
+        elif stated in (Course(), Course(begin=course.begin)) and period is not None and period.end is not None:
             course = Course(begin=course.begin, end=end_of(period))
         recorded = span(statement.dateAsserted)
         return self._medication(resource, reference, codings, status, start, recorded, course, statement.dosage)
@@ -495,7 +501,7 @@ class ChartReader:
         absent = resource.get("dataAbsentReason")
         if codings is None or (isinstance(absent, dict) and absent.get("coding")):
             return None
-        observed, dropped = _OBSERVATION.parse(with_instant_as_date(resource))
+        observed, dropped = _OBSERVATION.parse(with_one_time(resource))
         quantity = observed.valueQuantity
         coded = self.codings(resource.get("valueCodeableConcept"))
         measured = (quantity is not None and quantity.value is not None) or coded or observed.valueBoolean is not None
@@ -595,7 +601,7 @@ class ChartReader:
             kind=Kind.MEDICATION,
             codings=codings,
             text=text_of(self._drug(resource)),
-            start=start,
+            start=None if has_reversed_bounds(dosages) else start,
             recorded=recorded,
             prescription=Prescription(
                 active=status == "active", course=course, routes=routes, indications=self._indications(resource)

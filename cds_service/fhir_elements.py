@@ -308,9 +308,29 @@ def end_of(period: Any) -> DateSpan | None:
 def days_in(period: Any) -> DateSpan | None:
     """The days of a period, any of which may be meant: without an end all from its start, without a start none."""
     start, end = start_of(period), end_of(period)
-    if start is None or (end is not None and end.latest < start.earliest):
+    if start is None or is_reversed(period):
         return None
     return DateSpan(start.earliest, end.latest if end is not None else date.max)
+
+
+def is_reversed(period: Any) -> bool:
+    """Whether a period ends before it starts: one of its dates is wrong, and nothing says which."""
+    start, end = start_of(period), end_of(period)
+    return start is not None and end is not None and end.latest < start.earliest
+
+
+def onset_and_end(
+    onset: DateSpan | None, end: DateSpan | None, today: str | None
+) -> tuple[DateSpan | None, DateSpan | None]:
+    """Both as they are told; an end before its onset dates nothing.
+
+    Where that onset is still to come, it is as doubtful: it may be any day from that end on.
+    """
+    if onset is None or end is None or end.latest >= onset.earliest:
+        return onset, end
+    if today is not None and onset.earliest.isoformat() > today:
+        return DateSpan(end.earliest, onset.latest), None
+    return onset, None
 
 
 def unit_of(quantity: Any) -> str | None:
@@ -381,7 +401,7 @@ def course_of(dosages: list[Any] | None, refused: frozenset[str]) -> Course | No
             start, end = start_of(repeat.boundsPeriod), end_of(repeat.boundsPeriod)
             if start is None and end is None:
                 continue
-            if start is not None and end is not None and end.latest < start.earliest:
+            if is_reversed(repeat.boundsPeriod):
                 return None
             periods.append((start, end))
     if periods and lengths:
@@ -396,6 +416,12 @@ def course_of(dosages: list[Any] | None, refused: frozenset[str]) -> Course | No
     if lengths:
         return Course(max(short for short, _ in lengths), sum(long for _, long in lengths))
     return Course()
+
+
+def has_reversed_bounds(dosages: list[Any] | None) -> bool:
+    """Whether a dosage is to end before it starts."""
+    repeats = (dosage.timing.repeat for dosage in dosages or [] if dosage.timing is not None)
+    return any(repeat is not None and is_reversed(repeat.boundsPeriod) for repeat in repeats)
 
 
 def at_age(age: Any, birth_date: DateSpan | None) -> DateSpan | None:

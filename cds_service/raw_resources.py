@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from cds_service.fhir_elements import LONGEST_COURSE, Unreadable, items, span, word
@@ -66,11 +66,10 @@ def each_apart(resources: list[Json]) -> Iterator[tuple[int, Json]]:
                 yield number, {**common, **component, **refused}
 
 
+# When something was, in the elements of which a resource has one at most.
+_TIMES = ("effectiveDateTime", "effectiveInstant", "effectivePeriod", "effectiveTiming")
 # What an observation tells of each of its components.
-_OF_ALL = (
-    *("resourceType", "id", "status", "subject", "patient"),
-    *("effectiveDateTime", "effectiveInstant", "effectivePeriod", "effectiveTiming"),
-)
+_OF_ALL = ("resourceType", "id", "status", "subject", "patient", *_TIMES)
 
 
 def status_of(resource: Json) -> str:
@@ -97,10 +96,16 @@ def with_modern_names(resource: Json) -> Json:
     return {**resource, "recordedDate": recorded} if recorded is not None else resource
 
 
-def with_instant_as_date(resource: Json) -> Json:
-    """An Observation of one instant, as one with a date and a time: of either, its day is read."""
-    instant = resource.get("effectiveInstant")
-    return {"effectiveDateTime": instant, **resource} if instant is not None else resource
+def with_one_time(resource: Json) -> Json:
+    """An Observation with one time: an instant is read as a date, and of several times any may be meant."""
+    told = [name for name in _TIMES if resource.get(name)]
+    if told == ["effectiveInstant"]:
+        return {**resource, "effectiveDateTime": resource["effectiveInstant"]}
+    if len(told) < 2:
+        return resource
+    days = days_told(resource)
+    period = {"start": days.earliest.isoformat(), "end": days.latest.isoformat()} if days is not None else None
+    return {**resource, **dict.fromkeys(told), "effectivePeriod": period}
 
 
 def interpretations(concepts: Any) -> tuple[str, ...]:
@@ -114,18 +119,32 @@ def interpretations(concepts: Any) -> tuple[str, ...]:
     )
 
 
-def last_day(resource: Json) -> DateSpan | None:
-    """The day until which an unread entry holds, where it plainly says so; nothing that is open has one."""
-    period = resource.get("effectivePeriod")
-    ended = period.get("end") if isinstance(period, dict) else None
-    written = resource.get("effectiveDateTime") or ended
+def days_told(resource: Json) -> DateSpan | None:
+    """The days that an unread entry may be of, where it plainly says so; of several times any may be meant."""
+    times = [_days(resource[name]) for name in _TIMES if resource.get(name)]
+    if not times:
+        given, days = resource.get("whenHandedOver") or resource.get("whenPrepared"), days_given(resource)
+        day = span(given) if isinstance(given, str) else None
+        if day is None or days is None:
+            return None
+        return DateSpan(day.earliest, day.latest + min(timedelta(days=days), date.max - day.latest))
+    told = [each for each in times if each is not None]
+    if len(told) < len(times):
+        return None
+    return DateSpan(min(each.earliest for each in told), max(each.latest for each in told))
+
+
+def _days(written: Any) -> DateSpan | None:
+    """The days of a date, or of a period up to its end; nothing that is open, or ends before it starts, has any."""
     if isinstance(written, str):
         return span(written)
-    given, days = resource.get("whenHandedOver") or resource.get("whenPrepared"), days_given(resource)
-    day = span(given) if isinstance(given, str) else None
-    if day is None or days is None:
+    if not isinstance(written, dict):
         return None
-    return DateSpan(day.earliest + timedelta(days=days), day.latest + timedelta(days=days))
+    start, end = _days(written.get("start")), _days(written.get("end"))
+    if end is None or (start is None and written.get("start")):
+        return None
+    begun = start.earliest if start is not None else date.min
+    return DateSpan(begun, end.latest) if begun <= end.latest else None
 
 
 def days_given(resource: Json) -> int | None:

@@ -294,3 +294,100 @@ def test_what_parts_of_studies_cost_grows_with_the_square_of_their_number(
     ]
     _judged(judge, {**request, "context": {**request["context"], "selections": ["ServiceRequest/o0"]}})
     assert 40 * 40 <= len(asked) <= 80 * 80
+
+
+@pytest.mark.parametrize("clinical", [None, "active", "resolved"])
+@pytest.mark.parametrize(
+    ("onset", "end", "presence"),
+    [
+        ("2026-02-20", "2026-02-24", "present"),
+        ("2026-02-20", "2025-02-24", "present"),
+        ("2026-02-20", "2026-02-19", "present"),
+        ("2026-12-20", "2026-02-24", "present"),
+        ("2026-12-20", "2025-12-24", "unknown"),
+        ("2026-12-20", "2026-12-24", "absent"),
+    ],
+)
+def test_an_end_before_its_onset_ends_nothing(
+    judge: Judge, clinical: str | None, onset: str, end: str, presence: str
+) -> None:
+    """A fever that was over before it began may go on, and one that is to begin after its end may have begun."""
+    fever = {"resourceType": "Condition", "code": concept("ICD-10-CM R50.9")}
+    dates = {"onsetDateTime": onset, "abatementDateTime": end, "recordedDate": "2020-01-01"}
+    status = {"clinicalStatus": {"coding": [{"code": clinical}]}} if clinical else {}
+    assert _presence(judge, _request("conditions", {**fever, **dates, **status}), "infection") == presence
+
+
+LONG_AGO = {"start": "2024-03-01", "end": "2024-03-20"}
+REVERSED = {"start": "2026-01-20", "end": "2024-01-10"}
+TOO_LONG_AGO = {"start": "2024-03-20", "end": "2024-03-01"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "dates", "presence"),
+    [
+        ("MedicationStatement", {"effectivePeriod": LONG_AGO}, "absent"),
+        ("MedicationStatement", {"effectivePeriod": REVERSED}, "unknown"),
+        ("MedicationStatement", {"effectivePeriod": TOO_LONG_AGO}, "unknown"),
+        ("MedicationStatement", {"effectivePeriod": TOO_LONG_AGO, "dateAsserted": "2024-04-01"}, "absent"),
+        ("MedicationStatement", {"effectiveDateTime": "2024-03-01", "effectivePeriod": REVERSED}, "unknown"),
+        ("MedicationAdministration", {"effectivePeriod": LONG_AGO}, "absent"),
+        ("MedicationAdministration", {"effectivePeriod": {"end": "2024-03-20"}}, "absent"),
+        ("MedicationAdministration", {"effectivePeriod": {"start": "soon", "end": "2024-03-20"}}, "unknown"),
+        ("MedicationAdministration", {"effectivePeriod": REVERSED}, "unknown"),
+        ("MedicationAdministration", {"effectivePeriod": {"start": "2026-02-01", "end": "2026-04-01"}}, "unknown"),
+        ("MedicationAdministration", {"effectiveDateTime": "2024-03-01", "effectivePeriod": LONG_AGO}, "absent"),
+        (
+            "MedicationAdministration",
+            {"effectiveDateTime": "2024-03-01", "effectivePeriod": {"start": "2024-03-01", "end": "2026-02-01"}},
+            "unknown",
+        ),
+        ("MedicationDispense", {"whenHandedOver": "2026-02-20", "daysSupply": {"value": 90, "code": "d"}}, "unknown"),
+        ("MedicationDispense", {"whenHandedOver": "9999-12-01", "daysSupply": {"value": 90, "code": "d"}}, "absent"),
+    ],
+)
+def test_a_drug_whose_dates_contradict_each_other_is_not_over(
+    judge: Judge, kind: str, dates: Json, presence: str
+) -> None:
+    """Prednisone that ended before it began may be taken today; what was given for days to come was given."""
+    drug = {"resourceType": kind, "status": "completed", "medicationCodeableConcept": PREDNISONE, **dates}
+    request = _request("medications", drug)
+    assert _presence(judge, request, "chronic-steroid-use") == presence
+
+
+@pytest.mark.parametrize(("bounds", "presence"), [(LONG_AGO, "absent"), (REVERSED, "unknown")])
+def test_a_dosage_that_ends_before_it_starts_dates_no_prescription(judge: Judge, bounds: Json, presence: str) -> None:
+    """A prescription of two years ago with bounds that lie the wrong way round may reach into this year."""
+    dosage = [{"timing": {"repeat": {"boundsPeriod": bounds}}}]
+    request = _request("medications", _prescription(authoredOn="2024-03-01", dosageInstruction=dosage))
+    assert _presence(judge, request, "chronic-steroid-use") == presence
+
+
+@pytest.mark.parametrize(
+    ("times", "presence"),
+    [
+        ({"effectiveDateTime": "2025-12-01"}, "absent"),
+        ({"effectiveDateTime": "2026-03-01", "effectiveInstant": "2026-02-27T23:30:00Z"}, "present"),
+        ({"effectiveDateTime": "2025-12-01", "effectiveInstant": "2026-03-01T23:30:00Z"}, "unknown"),
+        ({"effectiveDateTime": "2025-12-01", "effectiveInstant": "2025-12-03T23:30:00Z"}, "absent"),
+        ({"effectiveDateTime": "2025-12-01", "effectiveInstant": "yesterday"}, "unknown"),
+        ({"effectiveDateTime": "2025-12-01", "effectiveInstant": ""}, "absent"),
+        ({"effectiveDateTime": "2025-12-01", "effectivePeriod": {}}, "absent"),
+        ({"effectiveDateTime": "2025-12-01", "effectivePeriod": {"start": "2026-02-28"}}, "unknown"),
+        (
+            {"effectiveDateTime": "2026-03-01", "effectivePeriod": {"start": "2026-02-28", "end": "2026-03-01"}},
+            "present",
+        ),
+        (
+            {"effectiveDateTime": "2025-12-01", "effectivePeriod": {"start": "2026-02-28", "end": "2026-03-01"}},
+            "unknown",
+        ),
+        ({"effectiveDateTime": "2025-12-01", "effectiveTiming": {"event": ["2026-03-01"]}}, "unknown"),
+        ({"effectiveDateTime": "2025-12-01", "effectiveInstant": "2026-03-01T08:00:00Z", "status": "odd"}, "unknown"),
+    ],
+)
+def test_of_two_times_of_a_measurement_either_may_be_meant(judge: Judge, times: Json, presence: str) -> None:
+    """A temperature of last year that is of yesterday too may be of either day, and of any between them."""
+    fever = _observation("LOINC 8310-5", {"value": 39.2, "code": "Cel", "unit": "Cel"})
+    del fever["effectiveDateTime"]
+    assert _presence(judge, _request("observations", {**fever, **times}), "infection") == presence
