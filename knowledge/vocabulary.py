@@ -102,11 +102,6 @@ def written_code(coding: Coding) -> str:
     return coding.code
 
 
-def is_known_system(system: str) -> bool:
-    """Whether codes of this system are read, under any of its names."""
-    return _canonical(system) is not None
-
-
 def _canonical(system: str) -> str | None:
     """A system by its own name, whichever of its names is given; None where we do not know it.
 
@@ -129,16 +124,16 @@ _FOLDED = {name.casefold().replace("https://", "http://", 1): system for name, s
 def may_be_any(system: object, code: object) -> bool:
     """Whether a coding that `read_coding` does not read could be any code: of a known system, and none of its shape.
 
-    A pseudo-code in letters before digits (IMO0002 under ICD-10-CM) is known to stand for nothing.
+    A pseudo-code in letters before digits under ICD-10-CM (IMO0002) is known to stand for nothing.
     """
     # Without a system it is a local code, which is passed over beside others and a gap alone.
     if code is None or system is None:
         return False
     if not isinstance(system, str):
         return True
-    if not is_known_system(system):
-        return False
-    return not isinstance(code, str) or not _PSEUDO.fullmatch(code.strip())
+    known = _canonical(system)
+    is_pseudo = known is ICD_10_CM and isinstance(code, str) and _PSEUDO.fullmatch(code.strip()) is not None
+    return known is not None and not is_pseudo
 
 
 _PSEUDO = re.compile(r"[A-Za-z]{2,}\d+")

@@ -59,6 +59,7 @@ def test_reasons_that_are_no_list_are_reasons_that_could_not_be_read(
     [
         {"system": SNOMED, "code": 254837009},
         {"system": f"{SNOMED}/", "code": 254837009},
+        {"system": SNOMED, "code": "SCT254837009"},
         {"system": ICD, "code": "C 61"},
         {"system": 7, "code": "C61"},
         "C61",

@@ -23,6 +23,7 @@ SPELLED = (
     (ICD_10_CM, "M54.50"),
     (ICD_10_CM, "IMO0002"),
     (ICD_10_CM, "?"),
+    (SNOMED_CT, "SCT254837009"),
     (SNOMED_CT, "38341003"),
     (RXNORM, "314076"),
     (RXNORM, "8640"),

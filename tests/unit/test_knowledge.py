@@ -24,6 +24,7 @@ from knowledge.vocabulary import (
     Strength,
     at_or_above,
     is_sequela,
+    may_be_any,
     read_coding,
 )
 
@@ -113,6 +114,27 @@ def test_a_concept_that_is_not_found_is_unknown() -> None:
 def test_a_code_is_read_with_its_system(system: object, code: object, expected: Coding | None) -> None:
     """Known systems are read under each of their names; what has no known system or shape is no code."""
     assert read_coding(system, code) == expected
+
+
+@pytest.mark.parametrize(
+    ("system", "code", "expected"),
+    [
+        (ICD_10_CM, "IMO0002", False),
+        ("http://hl7.org/fhir/sid/icd-10", " IMO0002 ", False),
+        (SNOMED_CT, "SCT363346000", True),
+        (RXNORM, "RX8640", True),
+        (LOINC, "LN8310", True),
+        (CPT, "CPT72148", True),
+        ("urn:oid:1.2.3", "IMG72148", False),
+        (ICD_10_CM, ["IMO0002"], True),
+    ],
+)
+def test_letters_before_digits_stand_for_nothing_in_icd_10_cm_alone(
+    system: object, code: object, expected: bool
+) -> None:
+    """A code with the name of its system before it may be any code; IMO0002 is known to be none."""
+    assert read_coding(system, code) is None
+    assert may_be_any(system, code) is expected
 
 
 def test_the_longest_code_of_a_value_set_decides(knowledge: Knowledge) -> None:
