@@ -56,14 +56,25 @@ def each_apart(resources: list[Json]) -> Iterator[tuple[int, Json]]:
     """Every resource with its place; the components of a panel of observations follow it as observations."""
     for number, resource in enumerate(resources):
         yield number, resource
-        if "component" not in resource or resource.get("resourceType") != "Observation":
-            continue
-        common = {name: resource[name] for name in _OF_ALL if name in resource}
-        refused = {"modifierExtension": resource["modifierExtension"]} if resource.get("modifierExtension") else {}
-        components = resource["component"]
+        if "component" in resource and resource.get("resourceType") == "Observation":
+            for part in _parts(resource):
+                yield number, part
+
+
+def _parts(resource: Json) -> Iterator[Json]:
+    """The components of an Observation, and theirs, as Observations; one of no shape has a code of no shape."""
+    panels = [resource]
+    for panel in panels:
+        common = {name: panel[name] for name in _OF_ALL if name in panel}
+        refused = {"modifierExtension": panel["modifierExtension"]} if panel.get("modifierExtension") else {}
+        components = panel["component"]
         for component in components if isinstance(components, list) else [components]:
-            if isinstance(component, dict) and component.get("code") is not None:
-                yield number, {**common, **component, **refused}
+            if component not in (None, {}, ""):
+                told = component if isinstance(component, dict) else {"code": component}
+                part = {**common, **told, **refused}
+                yield part
+                if "component" in part:
+                    panels.append(part)
 
 
 # When something was, in the elements of which a resource has one at most.

@@ -86,6 +86,9 @@ def _procedure(code: str, **performed: Any) -> Json:
     return {"resourceType": "Procedure", "status": "completed", "code": concept(code), **performed}
 
 
+PANEL = {"resourceType": "Observation", "status": "final", "effectiveDateTime": "2026-03-01"}
+SIGNS = {"code": concept("LOINC 85353-1")}
+WARM = {"code": concept("LOINC 8310-5"), "valueQuantity": {"value": 39.2, "unit": "Cel", "code": "Cel"}}
 SUPPLY = {"dispenseRequest": {"expectedSupplyDuration": {"value": 60, **DAYS}, "numberOfRepeatsAllowed": 1}}
 RETENTION = _condition("ICD-10-CM R33.9", onsetDateTime="2025-06-01")
 FLAGS = {
@@ -109,6 +112,10 @@ FLAGS = {
     ),
     "osteoporosis": Flag("osteoporosis", "conditions", _condition("SNOMED 64859006", onsetAge={"value": 40, **DAYS})),
     "temperature": Flag("infection", "observations", _observation("LOINC 8310-5", 39.2, "Cel")),
+    "temperature in a panel": Flag("infection", "observations", {**PANEL, **SIGNS, "component": [WARM]}),
+    "temperature within a component": Flag(
+        "infection", "observations", {**PANEL, **SIGNS, "component": [{**SIGNS, "component": [WARM]}]}
+    ),
     "T-score": Flag("osteoporosis", "bone-density", _observation("LOINC 38267-1", -3.1, "{T-score}")),
     "steroids by supply": Flag("chronic-steroid-use", "medications", _prescription(**SUPPLY)),
     "steroids by three supplies": Flag(
@@ -217,6 +224,10 @@ def _takes_back(path: Path, value: Any, odd: Any) -> bool:
             return number and not isinstance(value, dict)  # another length, another measurement
         case "valueQuantity":
             return odd is None  # nothing was measured
+        case "component":
+            return empty or odd == [None]
+        case 0 if path[-2] == "component":
+            return empty and odd != []
         case "system" if path[-2] == 1:
             return odd is None or isinstance(odd, str)  # a local code beside one that is known is passed over
         case "code" if path[-2] == 1:

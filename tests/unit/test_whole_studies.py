@@ -13,7 +13,7 @@ from cds_service.order_hooks import Judge, Judged
 from cds_service.raw_resources import each_apart
 from cds_service.settings import Settings
 from knowledge.appraisal import Appraisal
-from knowledge.findings import Coding, ConceptId
+from knowledge.findings import Coding, ConceptId, PrefetchKey
 from knowledge.loading import Knowledge
 from knowledge.orders import OrderCodes
 from knowledge.vocabulary import read_coding
@@ -91,6 +91,53 @@ def test_what_may_change_the_meaning_of_a_panel_changes_that_of_its_components()
     )
     assert component["modifierExtension"] == panel["modifierExtension"]
     assert len(component) < 12
+
+
+HARMLESS = {"code": concept("LOINC 8867-4"), "valueQuantity": {"value": 72, "code": "/min"}}
+
+
+@pytest.mark.parametrize(
+    ("component", "gaps"),
+    [
+        ([HARMLESS, None, {}], []),
+        ([], []),
+        (None, []),
+        ([{"valueQuantity": {"value": 39.2, "code": "Cel"}}], ["no code of a known system"]),
+        ([{"code": {"text": "temperature"}, "valueString": "hot"}], ["no code of a known system"]),
+        ([HARMLESS, "39.2 Cel"], ["a code that cannot be read"]),
+        ([[HARMLESS]], ["a code that cannot be read"]),
+        ("39.2 Cel", ["a code that cannot be read"]),
+        (39.2, ["a code that cannot be read"]),
+        ([{**HARMLESS, "component": "39.2 Cel"}], ["a code that cannot be read"]),
+    ],
+)
+@pytest.mark.parametrize("is_a_reason", [False, True])
+def test_a_component_that_cannot_be_read_is_a_gap_as_an_observation_is(
+    judge: Judge, component: Any, gaps: list[str], is_a_reason: bool
+) -> None:
+    """Without a code, or in no shape of a component, it leaves its key incomplete, or a reason of the order unread."""
+    request = _request()
+    panel = {"resource": _panel(component=component)}
+    if is_a_reason:
+        request["context"]["draftOrders"]["entry"].append(panel)
+        _order(request)["supportingInfo"] = [{"reference": "Observation/o1"}]
+        assert _presence(judge, request, "infection") == ("unknown" if gaps else "absent")
+    else:
+        request["prefetch"]["observations"]["entry"].append(panel)
+        chart = _judged(judge, request).chart
+        assert [gap.why for gap in chart.gaps] == gaps
+        assert (PrefetchKey.OBSERVATIONS in chart.delivered) is not bool(gaps)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 60])
+def test_components_within_components_are_read(judge: Judge, depth: int) -> None:
+    """39.2 degrees are a fever however deep in a panel they stand, under whatever its components are about."""
+    component = FEVER
+    for _ in range(depth):
+        component = {**HARMLESS, "component": [component]}
+    request = _request()
+    request["prefetch"]["observations"]["entry"].append({"resource": _panel(component=[component])})
+    assert _presence(judge, request, "infection") == "present"
 
 
 @pytest.mark.parametrize(
