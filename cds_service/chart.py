@@ -57,6 +57,7 @@ from cds_service.raw_resources import (
     interpretations,
     is_denied,
     status_of,
+    with_ingredients,
     with_modern_names,
     with_one_time,
 )
@@ -214,7 +215,7 @@ class ChartReader:
         entries: list[Entry] = []
         gaps: list[Gap] = []
         says_nothing = self.silence.says_nothing
-        for number, resource in each_apart(part.resources):
+        for number, resource in each_apart(part.resources, self.delivered.resolve):
             kind = word(resource, "resourceType")
             if resource is SILENT or says_nothing(resource, kind):
                 continue
@@ -574,8 +575,15 @@ class ChartReader:
         drug = self.delivered.resolve(target, within=resource)
         if drug is None:
             raise Unreadable("its drug is a reference that does not resolve")
+        if word(drug, "resourceType") != "Medication":
+            raise Unreadable("its drug is a reference to something else")
         if drug.get("modifierExtension"):
             raise Unreadable("a modifier extension changes its meaning")
+        if "ingredient" in drug:
+            holder = drug if "contained" in drug else resource
+            whole = with_ingredients(drug, lambda reference, _: self.delivered.resolve(reference, holder))
+            if self.vocabulary.knows(self.codings(whole)):
+                return whole
         return drug.get("code")
 
     def _medication(

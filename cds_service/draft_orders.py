@@ -272,6 +272,7 @@ _READ_AS_REASON = ("Condition", "Observation", "Procedure")
 def _reasons(reader: ChartReader, resource: Json) -> tuple[list[Entry], list[str]]:
     """The reasons of an order, and the places of those that could not be read."""
     reasons: list[Entry] = []
+    named: set[int] = set()
     # What stands where a list is due says something that cannot be read.
     unread = [
         f"order.{name}"
@@ -293,7 +294,7 @@ def _reasons(reader: ChartReader, resource: Json) -> tuple[list[Entry], list[str
                 if word(each, "type") in _READ_AS_REASON:
                     unread.append(place)
             elif isinstance(each, dict) and (reference is None or isinstance(reference, str)):
-                _read_reference(reader, resource, reference, place, name, reasons, unread)
+                _read_reference(reader, resource, reference, place, name, reasons, unread, named)
             elif each is not None or name == "reasonReference":
                 unread.append(place)
     return reasons, unread
@@ -307,7 +308,9 @@ def _read_reference(
     name: str,
     reasons: list[Entry],
     unread: list[str],
+    named: set[int],
 ) -> None:
+    """``named``: the identities of what was read for the order already, however often it is named."""
     target = reader.delivered.resolve(reference, within=order)
     kind = word(target, "resourceType") if target else relative(reference).split("/")[0]
     points_inside = isinstance(reference, str) and reference.strip().startswith(("#", "urn:"))
@@ -316,8 +319,12 @@ def _read_reference(
     if target is None or kind not in _READ_AS_REASON:
         unread.append(place)
         return
+    if id(target) in named:
+        return
+    named.add(id(target))
     contained = isinstance(reference, str) and reference.startswith("#")
-    for _, each in each_apart([target]):
+    holder = order if contained else target
+    for _, each in each_apart([target], lambda name, _: reader.delivered.resolve(name, holder), named):
         try:
             entry = reader.read_reason(each, place if contained else reference_of(target, place))
         except Unreadable:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date, timedelta
+from itertools import chain, islice
 from typing import Any
 
+from cds_service.codings import MOST_CODINGS
 from cds_service.fhir_elements import LONGEST_COURSE, Unreadable, items, span, word
 from knowledge.dates import DateSpan
 from knowledge.findings import Kind
@@ -52,35 +54,89 @@ _STATUSES_OF = {
 _STATUSES = {kind: frozenset(statuses.split()) for kind, statuses in _STATUSES_OF.items()}
 
 
-def each_apart(resources: list[Json]) -> Iterator[tuple[int, Json]]:
-    """Every resource with its place; the components of a panel of observations follow it as observations."""
+Resolve = Callable[[object, Json], Json | None]
+"""The resource that a reference within another one leads to."""
+
+
+def each_apart(resources: list[Json], resolve: Resolve, named: set[int] | None = None) -> Iterator[tuple[int, Json]]:
+    """Every resource with its place; the components and contained members of an Observation follow it.
+
+    ``named``: the identities of members that are passed over, to which those that are read are added.
+    """
     for number, resource in enumerate(resources):
         yield number, resource
-        if "component" in resource and resource.get("resourceType") == "Observation":
-            for part in _parts(resource):
+        if ("component" in resource or "hasMember" in resource) and resource.get("resourceType") == "Observation":
+            for part in _parts(resource, resolve, set() if named is None else named):
                 yield number, part
 
 
-def _parts(resource: Json) -> Iterator[Json]:
-    """The components of an Observation, and theirs, as Observations; one of no shape has a code of no shape."""
+def _parts(resource: Json, resolve: Resolve, named: set[int]) -> Iterator[Json]:
+    """The parts of an Observation, and theirs, as Observations under its id; members may go round in a circle."""
     panels = [resource]
     for panel in panels:
         common = {name: panel[name] for name in _OF_ALL if name in panel}
-        refused = {"modifierExtension": panel["modifierExtension"]} if panel.get("modifierExtension") else {}
-        components = panel["component"]
-        for component in components if isinstance(components, list) else [components]:
-            if component not in (None, {}, ""):
-                told = component if isinstance(component, dict) else {"code": component}
-                part = {**common, **told, **refused}
-                yield part
-                if "component" in part:
-                    panels.append(part)
+        kept = {name: panel[name] for name in ("id", "modifierExtension") if panel.get(name)}
+        for told in (*_components(panel), *_members(panel, lambda name: resolve(name, resource), named)):
+            has_time = not told.keys().isdisjoint(_TIMES)
+            part = {**common, **(_NO_TIME if has_time else {}), **told, **kept}
+            yield part
+            if "component" in part or "hasMember" in part:
+                panels.append(part)
+
+
+def _components(panel: Json) -> Iterator[Json]:
+    """The components; one of no shape has a code of no shape."""
+    for component in _each(panel.get("component")):
+        if component not in (None, {}, ""):
+            yield component if isinstance(component, dict) else {"code": component}
+
+
+def _members(panel: Json, resolve: Callable[[str], Json | None], named: set[int]) -> Iterator[Json]:
+    """The contained members that were not named before."""
+    for each in _each(panel.get("hasMember")):
+        reference = word(each, "reference").strip() if isinstance(each, dict) else ""
+        member = resolve(reference) if reference.startswith("#") else None
+        if member is not None and id(member) not in named:
+            named.add(id(member))
+            yield member
+
+
+def _each(value: Any) -> list[Any]:
+    """What stands in a list, or alone where one is due."""
+    return value if isinstance(value, list) else [value]
 
 
 # When something was, in the elements of which a resource has one at most.
 _TIMES = ("effectiveDateTime", "effectiveInstant", "effectivePeriod", "effectiveTiming")
-# What an observation tells of each of its components.
+_NO_TIME = dict.fromkeys(_TIMES)
+# What an observation tells of each of its parts.
 _OF_ALL = ("resourceType", "id", "status", "subject", "patient", *_TIMES)
+
+
+def with_ingredients(drug: Json, resolve: Resolve) -> Any:
+    """What a Medication says it is, and of what it is made, in one CodeableConcept; raises Unreadable."""
+    code, parts = drug.get("code"), _each(drug["ingredient"])
+    own = code if isinstance(code, dict) else {}
+    if (code and not own) or not isinstance(own.get("coding", []), list):
+        return code
+    told = chain(items(own.get("coding")), _codings_of(parts[:MOST_CODINGS], drug, resolve))
+    codings = list(islice(told, MOST_CODINGS + 1))
+    if max(len(parts), len(codings)) > MOST_CODINGS:
+        raise Unreadable("a drug of more ingredients than any has")
+    return {**own, "coding": codings}
+
+
+def _codings_of(parts: list[Any], drug: Json, resolve: Resolve) -> Iterator[Any]:
+    """The raw codings of ingredients, each told there or behind a reference."""
+    for each in parts:
+        if not isinstance(each, dict):
+            continue
+        if each.get("modifierExtension"):
+            raise Unreadable("a modifier extension changes its meaning")
+        reference = each.get("itemReference")
+        target = resolve(reference.get("reference"), drug) if isinstance(reference, dict) else None
+        for concept in (each.get("itemCodeableConcept"), target.get("code") if target is not None else None):
+            yield from items(concept.get("coding")) if isinstance(concept, dict) else []
 
 
 def status_of(resource: Json) -> str:

@@ -140,6 +140,22 @@ FLAGS = {
             medicationReference={"reference": "#drug"},
         ),
     ),
+    "steroids among the ingredients of a drug": Flag(
+        "chronic-steroid-use",
+        "medications",
+        _prescription(
+            "active",
+            contained=[
+                {
+                    "resourceType": "Medication",
+                    "id": "drug",
+                    "code": concept("local 4711"),
+                    "ingredient": [{"itemCodeableConcept": concept("RxNorm 8640")}],
+                }
+            ],
+            medicationReference={"reference": "#drug"},
+        ),
+    ),
     "steroids as stated": Flag(
         "chronic-steroid-use",
         "medications",

@@ -197,6 +197,68 @@ def test_a_modifier_extension_on_the_drug_itself_leaves_its_prescription_unread(
         assert _presence(judge, request, "chronic-steroid-use") == presence
 
 
+HARMLESS = concept("RxNorm 314076")
+LOCAL = concept("local 4711")
+
+
+def _prescribed(drug: Json, *contained: Json) -> Json:
+    """A request with 120 days of a drug that is contained in its prescription."""
+    supply = {"dispenseRequest": {"expectedSupplyDuration": {"value": 120, **DAYS}}}
+    prescription = _prescription(medicationReference={"reference": "#drug"}, **supply)
+    del prescription["medicationCodeableConcept"]
+    prescription["contained"] = [{"resourceType": "Medication", "id": "drug", **drug}, *contained]
+    return _request("medications", prescription)
+
+
+@pytest.mark.parametrize(
+    ("code", "ingredient", "presence"),
+    [
+        (HARMLESS, None, "absent"),
+        (HARMLESS, [{"itemCodeableConcept": HARMLESS}], "absent"),
+        (LOCAL, [{"itemCodeableConcept": HARMLESS}], "unknown"),
+        (HARMLESS, [{"itemCodeableConcept": HARMLESS}, {"itemCodeableConcept": PREDNISONE}], "present"),
+        (LOCAL, [None, {"itemCodeableConcept": PREDNISONE}], "present"),
+        (None, [{"itemCodeableConcept": PREDNISONE}], "present"),
+        ({"text": "a tablet"}, [{"itemCodeableConcept": PREDNISONE}], "present"),
+        ("a tablet", [{"itemCodeableConcept": PREDNISONE}], "unknown"),
+        ({"coding": "a tablet"}, [{"itemCodeableConcept": PREDNISONE}], "unknown"),
+        (HARMLESS, {"itemCodeableConcept": PREDNISONE}, "present"),
+        (HARMLESS, [{"itemReference": {"reference": "#substance"}}], "present"),
+        (HARMLESS, [{"itemReference": {"reference": "#lost"}}], "absent"),
+        (HARMLESS, [{"itemReference": {"reference": "#drug"}}], "absent"),
+        (HARMLESS, [{"itemCodeableConcept": PREDNISONE, "modifierExtension": [{"url": "http://x"}]}], "unknown"),
+        (HARMLESS, [{"itemCodeableConcept": HARMLESS}] * 201, "unknown"),
+        (HARMLESS, [{"itemCodeableConcept": {"coding": HARMLESS["coding"] * 200}}], "unknown"),
+        (concept("RxNorm 1085728"), [{"itemCodeableConcept": concept("RxNorm 10759")}], "absent"),
+    ],
+)
+def test_a_drug_is_what_it_is_made_of(judge: Judge, code: Any, ingredient: Any, presence: str) -> None:
+    """Prednisone among the ingredients of a tablet is prednisone, whatever the tablet is called; a paste stays one."""
+    substance = {"resourceType": "Substance", "id": "substance", "code": PREDNISONE}
+    drug = {name: value for name, value in (("code", code), ("ingredient", ingredient)) if value is not None}
+    assert _presence(judge, _prescribed(drug, substance), "chronic-steroid-use") == presence
+
+
+def test_an_ingredient_is_looked_for_where_its_drug_stands(judge: Judge) -> None:
+    """A substance within a Medication of its own is not looked for in the prescription that names the Medication."""
+    substance = {"resourceType": "Substance", "id": "s"}
+    made_of = {"ingredient": [{"itemReference": {"reference": "#s"}}], "code": LOCAL}
+    drug = {"resourceType": "Medication", "id": "d", **made_of, "contained": [{**substance, "code": PREDNISONE}]}
+    prescription = _prescription(status="active", medicationReference={"reference": "Medication/d"})
+    del prescription["medicationCodeableConcept"]
+    request = _request("medications", {**prescription, "contained": [{**substance, "code": HARMLESS}]})
+    request["prefetch"]["medications"]["entry"].append({"resource": drug})
+    assert _presence(judge, request, "chronic-steroid-use") == "present"
+
+
+@pytest.mark.parametrize("kind", ["Substance", "MedicationKnowledge", "Condition", None])
+def test_a_drug_that_is_no_medication_is_not_read(judge: Judge, kind: str | None) -> None:
+    """A reference to something else says neither that a drug is taken nor that none is."""
+    for code in (HARMLESS, PREDNISONE):
+        request = _prescribed({"resourceType": kind, "code": code})
+        assert _presence(judge, request, "chronic-steroid-use") == "unknown"
+
+
 @pytest.mark.parametrize(
     ("key", "kind", "complete"),
     [

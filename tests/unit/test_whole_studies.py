@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from cds_service.chart import ChartReader
 from cds_service.codings import MOST_CODINGS, codings_of
 from cds_service.envelope import parse_request
 from cds_service.order_hooks import Judge, Judged
@@ -87,7 +88,8 @@ def test_what_may_change_the_meaning_of_a_panel_changes_that_of_its_components()
     """A component cannot take back its panel's modifierExtension, and gets nothing of it that is not read."""
     odd = {f"x{number}": number for number in range(1000)}
     (_, panel), (_, component) = each_apart(
-        [_panel(modifierExtension=[{"url": "x"}], component=[{**FEVER, "modifierExtension": []}], **odd)]
+        [_panel(modifierExtension=[{"url": "x"}], component=[{**FEVER, "modifierExtension": []}], **odd)],
+        lambda reference, within: None,
     )
     assert component["modifierExtension"] == panel["modifierExtension"]
     assert len(component) < 12
@@ -138,6 +140,94 @@ def test_components_within_components_are_read(judge: Judge, depth: int) -> None
     request = _request()
     request["prefetch"]["observations"]["entry"].append({"resource": _panel(component=[component])})
     assert _presence(judge, request, "infection") == "present"
+
+
+def _member(identity: str, **changes: Any) -> Json:
+    return {"resourceType": "Observation", "id": identity, "status": "final", "subject": SUBJECT, **changes}
+
+
+def _naming(*identities: str) -> Json:
+    return {"hasMember": [{"reference": f"#{identity}"} for identity in identities]}
+
+
+WARM = _member("warm", **FEVER)
+
+
+@pytest.mark.parametrize(
+    ("members", "contained", "presence"),
+    [
+        (_naming("warm"), [WARM], "present"),
+        ({"hasMember": {"reference": "#warm"}}, [WARM], "present"),
+        (_naming(), [WARM], "absent"),
+        (_naming("lost"), [WARM], "absent"),
+        ({"hasMember": [None, "#warm", {"reference": 7}, {"reference": "#"}]}, [WARM], "absent"),
+        (_naming("warm"), [{**WARM, "valueQuantity": {"value": 36.5, "code": "Cel"}}], "absent"),
+        (_naming("warm"), [{**WARM, "status": "cancelled"}], "absent"),
+        (_naming("warm"), [{**WARM, "valueQuantity": "hot"}], "unknown"),
+        (_naming("round"), [_member("round", **HARMLESS, **_naming("round", "o1", "warm")), WARM], "present"),
+        (_naming("inner"), [_member("inner", **HARMLESS, component=[FEVER])], "present"),
+    ],
+)
+@pytest.mark.parametrize("where", ["chart", "reason", "contained reason"])
+def test_contained_members_of_a_panel_are_read(
+    judge: Judge, where: str, members: Json, contained: list[Json], presence: str
+) -> None:
+    """39.2 degrees in a member that a panel, or one of its members, contains are a fever at the time of the panel."""
+    request = _request()
+    panel = _panel(component=[], **members)
+    holder = _order(request) if where == "contained reason" else panel
+    holder["contained"] = contained
+    if where == "chart":
+        request["prefetch"]["observations"]["entry"].append({"resource": panel})
+    elif where == "reason":
+        request["context"]["draftOrders"]["entry"].append({"resource": panel})
+        _order(request)["reasonReference"] = [{"reference": "Observation/o1"}]
+    else:
+        holder["contained"] = [panel, *contained]
+        _order(request)["reasonReference"] = [{"reference": "#o1"}]
+    assert _presence(judge, request, "infection") == presence
+
+
+@pytest.mark.parametrize(
+    ("time", "presence"),
+    [({}, "present"), ({"effectivePeriod": {"start": "2025-12-01", "end": "2025-12-01"}}, "absent")],
+)
+def test_a_member_with_a_time_of_its_own_is_of_that_time(judge: Judge, time: Json, presence: str) -> None:
+    """A temperature of last year is none of yesterday for being named by a panel of yesterday."""
+    request = _request()
+    panel = _panel(**_naming("warm"), component=[], contained=[{**WARM, **time}])
+    request["prefetch"]["observations"]["entry"].append({"resource": panel})
+    assert _presence(judge, request, "infection") == presence
+
+
+@pytest.mark.parametrize(
+    "parts", [{"component": [{**FEVER, "id": "c1"}]}, {**_naming("warm"), "component": [], "contained": [WARM]}]
+)
+def test_a_part_of_a_panel_stands_under_the_id_of_its_panel(judge: Judge, parts: Json) -> None:
+    """Whoever looks for a fever within vital signs is led to the vital signs, which can be looked up."""
+    request = _request()
+    request["prefetch"]["observations"]["entry"].append({"resource": _panel(**parts)})
+    (evidence,) = _appraisal(judge, request).findings[ConceptId("infection")].evidence
+    assert evidence.reference == "Observation/o1"
+
+
+def test_what_is_named_many_times_is_read_once(judge: Judge, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither references to one panel nor panels with the same members multiply what is read for an order."""
+    asked: list[str] = []
+    told = ChartReader.read_reason
+
+    def counting(reader: ChartReader, resource: Json, reference: str) -> Any:
+        asked.append(reference)
+        return told(reader, resource, reference)
+
+    monkeypatch.setattr(ChartReader, "read_reason", counting)
+    request = _request()
+    names = [f"m{number}" for number in range(50)]
+    panels = [_panel(id=f"p{number}", component=[], **_naming(*names)) for number in range(50)]
+    _order(request)["contained"] = [*panels, *(_member(name, **FEVER) for name in names)]
+    _order(request)["supportingInfo"] = [{"reference": f"#p{number % 50}"} for number in range(500)]
+    assert _presence(judge, request, "infection") == "present"
+    assert len(asked) == 100
 
 
 @pytest.mark.parametrize(
