@@ -49,6 +49,17 @@ class _Imaging:
     """What its words stand for, where it has no code of a known system."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A draft that may be a part of a study."""
+
+    imaging: _Imaging
+    is_its_own: bool
+    """It is a part of no other study and has an id of its own: it goes where its study goes."""
+    is_read: bool
+    """It may be a part of few studies, so that its reasons are read for each."""
+
+
 def read_orders(
     request: HookRequest, reader: ChartReader, knowledge: Knowledge, *, read_text: bool = True
 ) -> list[DraftOrder]:
@@ -85,9 +96,8 @@ def read_orders(
         spelling = spelled.get(id(each.draft), "")
         if component or spelling in seen or not _is_judged(each, selected, imaging, knowledge):
             continue
-        parts = [imaging[part] for part in components[place]]
-        ordered = _read(reader, each, others, [part.draft.resource for part in parts], knowledge)
-        named = tuple(part.reference for part in parts)
+        ordered = _read(reader, each, others, components[place], knowledge)
+        named = tuple(part.imaging.reference for part in components[place] if part.is_its_own)
         found.append(DraftOrder(each.draft.resource, ordered, named, len(namesakes[each.reference]) == 1))
         seen.add(spelling)
     return found
@@ -111,21 +121,24 @@ def _goes_on(reader: ChartReader, resource: Json) -> bool:
 
 def _components(
     imaging: list[_Imaging], going_on: list[bool], named: Counter[str], knowledge: Knowledge
-) -> list[list[int]]:
-    """For each study the places of drafts that are parts of it alone, are carried out, and have an id of their own."""
-    found: list[list[int]] = [[] for _ in imaging]
+) -> list[list[_Part]]:
+    """For each study the drafts that are carried out and may be parts of it."""
+    found: list[list[_Part]] = [[] for _ in imaging]
     for part, other in enumerate(imaging):
-        has_a_name = bool(word(other.draft.resource, "id")) and named[other.reference] == 1
-        if not (going_on[part] and has_a_name and knowledge.orders.may_be_component(other.codings)):
+        if not (going_on[part] and knowledge.orders.may_be_component(other.codings)):
             continue
         mains = [
             place
             for place, main in enumerate(imaging)
             if main is not other and knowledge.orders.is_component_beside(other.codings, main.codings)
         ]
-        if len(mains) == 1:
-            found[mains[0]].append(part)
+        has_a_name = bool(word(other.draft.resource, "id")) and named[other.reference] == 1
+        for place in mains:
+            found[place].append(_Part(other, has_a_name and len(mains) == 1, len(mains) <= _MOST_STUDIES_OF_A_PART))
     return found
+
+
+_MOST_STUDIES_OF_A_PART = 4
 
 
 def _imaging(
@@ -227,7 +240,7 @@ def _codings_within(reader: ChartReader, value: Any, depth: int = 0) -> Iterator
 
 
 def _read(
-    reader: ChartReader, each: _Imaging, others: Collection[Coding], parts: list[Json], knowledge: Knowledge
+    reader: ChartReader, each: _Imaging, others: Collection[Coding], parts: list[_Part], knowledge: Knowledge
 ) -> OrderedProcedure | NotJudged:
     resource = each.draft.resource
     if resource.get("resourceType") != "ServiceRequest" or resource.get("modifierExtension"):
@@ -251,21 +264,26 @@ def _read(
         return NotJudged(each.reference, NotJudgedReason.UNREADABLE_ORDER)
     reasons, unread = _reasons(reader, resource)
     for part in parts:  # a reason for one half of a study is one for the study
-        of_part, unread_of_part = _reasons(reader, part)
-        reasons += of_part
-        unread += unread_of_part
+        of_part = part.imaging.draft.resource
+        if part.is_read:
+            more, unread_of_part = _reasons(reader, of_part)
+            reasons += more
+            unread += unread_of_part
+        else:
+            unread += [f"order.{name}" for name in _REASONS if of_part.get(name)]
     return OrderedProcedure(
         reference=each.reference,
         procedures=resolved.procedures,
         authored=authored,
-        reasons=tuple(reasons),
-        unread_reasons=tuple(unread),
+        reasons=tuple(dict.fromkeys(reasons) if parts else reasons),
+        unread_reasons=tuple(dict.fromkeys(unread) if parts else unread),
         text=text_of(resource.get("code")),
         has_reasons=bool(reasons or unread),
         read_from_text=bool(each.by_text),
     )
 
 
+_REASONS = ("reasonCode", "reasonReference", "supportingInfo")
 _READ_AS_REASON = ("Condition", "Observation", "Procedure")
 
 
@@ -275,9 +293,7 @@ def _reasons(reader: ChartReader, resource: Json) -> tuple[list[Entry], list[str
     named: set[int] = set()
     # What stands where a list is due says something that cannot be read.
     unread = [
-        f"order.{name}"
-        for name in ("reasonCode", "reasonReference", "supportingInfo")
-        if resource.get(name) is not None and not isinstance(resource[name], list)
+        f"order.{name}" for name in _REASONS if resource.get(name) is not None and not isinstance(resource[name], list)
     ]
     for number, concept in enumerate(items(resource.get("reasonCode"))):
         place = f"order.reasonCode[{number}]"

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from cds_service import draft_orders
 from cds_service.chart import ChartReader
 from cds_service.codings import MOST_CODINGS, codings_of
 from cds_service.envelope import parse_request
@@ -14,7 +15,7 @@ from cds_service.order_hooks import Judge, Judged
 from cds_service.raw_resources import each_apart
 from cds_service.settings import Settings
 from knowledge.appraisal import Appraisal
-from knowledge.findings import Coding, ConceptId, PrefetchKey
+from knowledge.findings import Coding, ConceptId, PrefetchKey, Presence
 from knowledge.loading import Knowledge
 from knowledge.orders import OrderCodes
 from knowledge.vocabulary import read_coding
@@ -257,6 +258,63 @@ def test_a_reason_for_one_half_of_a_study_is_one_for_the_study(judge: Judge) -> 
     request["context"]["draftOrders"]["entry"][1]["resource"]["reasonCode"] = [concept(CAUDA_EQUINA)]
     assert _presence(judge, request, "cauda-equina") == "present"
     assert _appraisal(judge, request).order.procedures == ("ct-myelography-lumbar-spine",)
+
+
+@pytest.mark.parametrize(
+    ("mains", "injections", "components"),
+    [
+        (["a"], ["other"], ("ServiceRequest/other",)),
+        (["a"], [None], ()),
+        (["a"], ["other", "other"], ()),
+        (["a", "b"], ["other"], ()),
+        (["a", "b", "c", "d"], ["other"], ()),
+        ([None, "b"], ["other"], ()),
+    ],
+)
+def test_a_reason_for_a_part_is_one_for_every_study_it_may_belong_to(
+    judge: Judge, mains: list[str | None], injections: list[str | None], components: tuple[str, ...]
+) -> None:
+    """Cauda equina syndrome is the reason of both CTs beside one injection; it goes along with neither, or unnamed."""
+    request = _request(code="CPT 72132")
+    order, reason = _order(request), [concept(LBP), concept(CAUDA_EQUINA)]
+    told = [(identity, "CPT 72132", order["reasonCode"], f"{number}") for number, identity in enumerate(mains)]
+    told += [(identity, "CPT 72265", reason, f"{number}") for number, identity in enumerate(injections)]
+    request["context"]["draftOrders"]["entry"] = [
+        {"resource": {**order, "id": identity, "code": concept(code), "reasonCode": reasons, "note": note}}
+        for identity, code, reasons, note in told
+    ]
+    judged = _judged(judge, request)
+    assert len(judged.orders) == len(mains)
+    for each in judged.orders:
+        assert isinstance(each.appraisal, Appraisal)
+        assert each.appraisal.findings[ConceptId("cauda-equina")].presence is Presence.PRESENT
+        assert each.draft.components == components
+        evidence = [shown.reference for shown in each.appraisal.findings[ConceptId("cauda-equina")].evidence]
+        assert evidence == ["order.reasonCode[1]"]
+
+
+@pytest.mark.parametrize(("reasons", "presence"), [([CAUDA_EQUINA], "unknown"), ([], "absent")])
+def test_reasons_for_a_part_of_many_studies_are_not_read_for_each(
+    judge: Judge, monkeypatch: pytest.MonkeyPatch, reasons: list[str], presence: str
+) -> None:
+    """A hundred thousand reasons of one injection beside five hundred CTs cost what five hundred CTs cost."""
+    asked: list[Json] = []
+    told = draft_orders._reasons
+
+    def counting(reader: ChartReader, resource: Json) -> Any:
+        asked.append(resource)
+        return told(reader, resource)
+
+    monkeypatch.setattr(draft_orders, "_reasons", counting)
+    request = _request(code="CPT 72132")
+    for number in range(9):
+        _add_draft(request, "CPT 72132", id=f"o{number}", note=f"{number}")
+    _add_draft(request, "CPT 72265", reasonCode=[concept(each) for each in reasons])
+    appraisals = _judged(judge, request).appraisals
+    assert len(asked) == len(appraisals) == 10
+    for each in appraisals:
+        assert isinstance(each, Appraisal)
+        assert each.findings[ConceptId("cauda-equina")].presence.value == presence
 
 
 @pytest.mark.parametrize(
