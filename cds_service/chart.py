@@ -207,6 +207,8 @@ class ChartReader:
         self.orders = knowledge.orders
         self.silence = Silence(knowledge, patient_id)
         self.keep_all = False
+        self.reasons = 0
+        """How many resources were read as reasons of orders."""
         self.own_reference = f"Patient/{patient_id}"
         self.birth_date = self._birth_date()
 

@@ -13,6 +13,7 @@ from cds_service.codings import codings_of
 from cds_service.envelope import Draft, HookRequest
 from cds_service.fhir_elements import Unreadable, items, reference_of, text_of, texts_of, word
 from cds_service.prefetch import relative
+from cds_service.problems import Problem
 from cds_service.raw_resources import each_apart, is_denied
 from knowledge.appraisal import NotJudged, NotJudgedReason
 from knowledge.findings import Coding, Entry, Kind, OrderedProcedure, ProcedureId
@@ -283,6 +284,8 @@ def _read(
     )
 
 
+MOST_REASONS = 10_000
+"""Resources that the orders of one call name, and their parts, each as often as some order names it."""
 _REASONS = ("reasonCode", "reasonReference", "supportingInfo")
 _READ_AS_REASON = ("Condition", "Observation", "Procedure")
 
@@ -341,6 +344,9 @@ def _read_reference(
     contained = isinstance(reference, str) and reference.startswith("#")
     holder = order if contained else target
     for _, each in each_apart([target], lambda name, _: reader.delivered.resolve(name, holder), named):
+        reader.reasons += 1
+        if reader.reasons > MOST_REASONS:
+            raise Problem(413, f"More than {MOST_REASONS} resources that orders of one call name are not read.")
         try:
             entry = reader.read_reason(each, place if contained else reference_of(target, place))
         except Unreadable:

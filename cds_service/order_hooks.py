@@ -40,6 +40,9 @@ from knowledge.values import dataclass
 
 NewUuid = Callable[[], str]
 
+MOST_LOOKS = 100_000
+"""Entries of a chart that some value set knows, times orders that are judged: this many take some seconds."""
+
 
 @dataclass(frozen=True, slots=True)
 class JudgedOrder:
@@ -91,10 +94,12 @@ class Judge:
         return any(isinstance(order.ordered, OrderedProcedure) for order in orders)
 
     def judge(self, call: HookRequest, today: date, shape: Shape = SHAPES[Profile.SPEC]) -> Judged:
-        """Read the chart and judge each order; ``today`` is the day of the call."""
+        """Read the chart and judge each order; ``today`` is the day of the call. Raises Problem (400, 413)."""
         reader = self._reader(call, today)
         orders = self._orders(call, reader)
         chart = read_chart(reader, self.settings.chart, session_referrals(call, reader))
+        if len(orders) * len(chart.entries) > MOST_LOOKS:
+            raise Problem(413, f"More than {MOST_LOOKS} entries that matter, counted for each order, are not read.")
         therapy = refers_to_therapy(call, self.knowledge)
         judged = [
             self._judge_order(order, chart, today, shape, several=len(orders) > 1, therapy=therapy) for order in orders

@@ -23,6 +23,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from cds_service import draft_orders, order_hooks
 from cds_service.arriving import LONGEST_HEAD, Arriving, State
 from cds_service.discovery import PREFETCH
 from cds_service.envelope import MOST_DRAFTS, MOST_ENTRIES
@@ -429,6 +430,41 @@ def _crowded(drafts: int, entries: int) -> Json:
 def test_a_call_holds_so_many_entries_and_no_more(client: FlaskClient, drafts: int, entries: int, status: int) -> None:
     """Up to the limits a call is answered; one more of either, and it gets 413."""
     assert client.post(SELECT, json=_crowded(drafts, entries)).status_code == status
+
+
+@pytest.mark.parametrize(("drafts", "status"), [(40, 200), (41, 413)])
+def test_what_orders_name_is_counted_for_each_of_them(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch, drafts: int, status: int
+) -> None:
+    """A panel of nine parts that each order names counts ten times for each: 400 are read, and no more."""
+    monkeypatch.setattr(draft_orders, "MOST_REASONS", 400)
+    body = request_for(PLAIN)
+    part = {"code": {"coding": [{"system": "http://loinc.org", "code": "8310-5"}]}}
+    panel = {"resourceType": "Observation", "id": "o", "status": "final", "code": part["code"], "component": [part] * 9}
+    body["prefetch"]["observations"]["entry"].append({"resource": panel})
+    order = body["context"]["draftOrders"]["entry"][0]["resource"]
+    orders = [{**order, "id": f"o{n}", "reasonReference": [{"reference": "Observation/o"}]} for n in range(drafts)]
+    body["context"]["draftOrders"]["entry"] = [{"resource": each} for each in orders]
+    body["context"]["selections"] = [f"ServiceRequest/{each['id']}" for each in orders]
+    assert client.post(SELECT, json=body).status_code == status
+
+
+@pytest.mark.parametrize(("entries", "status"), [(24, 200), (25, 413)])
+def test_entries_that_matter_are_counted_for_each_order(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch, entries: int, status: int
+) -> None:
+    """Two orders look at 25 entries with the pain, and at 26 no more; entries of no concern are not counted."""
+    monkeypatch.setattr(order_hooks, "MOST_LOOKS", 50)
+    body = request_for(PLAIN)
+    chart = body["prefetch"]["conditions"]["entry"]
+    for code, number in (("G83.4", entries), ("I10", 60)):
+        coding = {"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": code}
+        resource = {**chart[0]["resource"], "code": {"coding": [coding]}}
+        chart += [{"resource": {**resource, "id": f"{code[0]}{each}"}} for each in range(number)]
+    order = body["context"]["draftOrders"]["entry"][0]["resource"]
+    body["context"]["draftOrders"]["entry"].append({"resource": {**order, "id": "other"}})
+    body["context"]["selections"] = [f"ServiceRequest/{order['id']}", "ServiceRequest/other"]
+    assert client.post(SELECT, json=body).status_code == status
 
 
 def test_references_into_many_contained_resources_are_read_in_a_moment(client: FlaskClient) -> None:

@@ -7,9 +7,11 @@ from pathlib import Path
 
 from cds_service import arriving, waiting, worker
 from cds_service.clients_file import FIELDS, fields_table
+from cds_service.draft_orders import MOST_REASONS
 from cds_service.envelope import MOST_DRAFTS, MOST_ENTRIES
 from cds_service.fhir_client import MOST_PAGES
 from cds_service.json_in import DEEPEST
+from cds_service.order_hooks import MOST_LOOKS
 from cds_service.tokens import Refused
 
 ROOT = Path(__file__).parent.parent.parent
@@ -48,6 +50,8 @@ def test_the_limits_are_the_documented_ones() -> None:
     """The numbers of the README's limits are those of the code."""
     for words in (
         f"| draft orders, prefetched entries | {MOST_DRAFTS}, {MOST_ENTRIES:,} |",
+        f"| resources that orders name, counted for each order | {MOST_REASONS:,} |",
+        f"| entries that some value set knows, times orders that are judged | {MOST_LOOKS:,} |",
         f"| levels of JSON | {DEEPEST} |",
         f"4,094, 8,190, 64, {arriving.LONGEST_HEAD:,} |",
         f"| {worker.HEAD_SECONDS:.0f} s, {worker.REQUEST_SECONDS:.0f} s |",
