@@ -199,13 +199,20 @@ MALFORMED = "a code that cannot be read"
 class ChartReader:
     """Reads the resources of one patient."""
 
-    def __init__(self, delivered: Delivered, patient_id: str, knowledge: Knowledge, today: date | None = None) -> None:
+    def __init__(
+        self,
+        delivered: Delivered,
+        patient_id: str,
+        knowledge: Knowledge,
+        today: date | None = None,
+        silence: Silence | None = None,
+    ) -> None:
         self.delivered = delivered
         self.today = today.isoformat() if today is not None else None
         self.patient_id = patient_id
         self.vocabulary = knowledge.vocabulary
         self.orders = knowledge.orders
-        self.silence = Silence(knowledge, patient_id)
+        self.silence = silence or Silence(knowledge, patient_id)
         self.keep_all = False
         self.reasons = 0
         """How many resources were read as reasons of orders."""

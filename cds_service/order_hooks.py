@@ -108,9 +108,10 @@ class Judge:
 
     def _reader(self, call: HookRequest, today: date | None = None) -> ChartReader:
         drafts = ((draft.resource, draft.full_url) for draft in call.drafts)
-        says_nothing = Silence(self.knowledge, call.patient_id).says_nothing
-        delivered = read_prefetch(call.prefetch, drafts, self.site.prefetch_keys, call.unfetched, says_nothing)
-        return ChartReader(delivered, call.patient_id, self.knowledge, today)
+        silence = Silence(self.knowledge, call.patient_id)
+        keys = self.site.prefetch_keys
+        delivered = read_prefetch(call.prefetch, drafts, keys, call.unfetched, silence.says_nothing)
+        return ChartReader(delivered, call.patient_id, self.knowledge, today, silence)
 
     def _orders(self, call: HookRequest, reader: ChartReader) -> list[DraftOrder]:
         return read_orders(call, reader, self.knowledge, read_text=self.settings.order_text)
