@@ -24,6 +24,9 @@ from cds_service.database_url import DatabaseUrl, read_database_url
 Connection = Any
 """The driver's own, which commits each statement that stands outside of ``BEGIN`` and ``COMMIT``."""
 
+# Statements done at once after which another writer is to have its turn: of some three pages each, where SQLite writes
+# its log of its own accord back after a thousand.
+_LONGEST_LOG = 250
 _MOST_CONNECTIONS = 10
 """In one process: as many as have threads that use it at once."""
 
@@ -202,38 +205,45 @@ class Sqlite(Database):
         self._address = f"file:{quote(str(self.file))}?mode=rw"
         # In WAL mode FULL is what makes a commit outlive a power cut.
         self._synchronous = "FULL" if durable else "NORMAL"
-        self._at_once: Connection | None = None
+        self._at_once: deque[Connection] = deque()
+        """The connection for what is not waited for, while nobody uses it."""
+        self._at_once_done = 0
         if not create and not self.file.exists():
             raise StoreError("there is no such file")
         self._make()
 
     def begin_in_child(self) -> None:
         super().begin_in_child()
-        if self._at_once is not None:
-            self._of_parents.append(deque([self._at_once]))
-            self._at_once = None
+        self._of_parents.append(self._at_once)
+        self._at_once = deque()
 
     def run_at_once(self, statement: str, values: Sequence[Any] = ()) -> int | None:
-        """Neither for a lock nor, save when a new log is begun, for the disk; whatever fails is nothing done."""
-        connection, self._at_once = self._at_once, None
+        """Neither for a lock nor, save when a new log is begun, for the disk; whatever fails is nothing done.
+
+        Now and then nothing is done, so that who waits writes the log back into the file: it would grow for ever.
+        """
+        if self._at_once_done >= _LONGEST_LOG:
+            self._at_once_done = 0
+            return None
+        connection = None
         try:
+            connection = self._at_once.pop() if self._at_once else None
             if connection is None or not self.is_usable(connection):
-                connection = self.connect()
-                connection.execute("PRAGMA busy_timeout=0")
+                connection = self.connect(patience=0)
                 connection.execute("PRAGMA wal_autocheckpoint=0")  # which waits for the disk: others do it
             changed = int(connection.execute(statement, values).rowcount)
-        except sqlite3.Error as error:
-            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
-                self._at_once = connection
+        except (sqlite3.Error, IndexError) as error:
+            if connection is not None and getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
+                self._at_once.append(connection)
             return None
-        self._at_once = connection
+        self._at_once.append(connection)
+        self._at_once_done += 1
         return changed
 
     def close(self) -> None:
         super().close()
-        if self._at_once is not None:
-            self._at_once.close()
-            self._at_once = None
+        with suppress(IndexError):
+            self._at_once.pop().close()
 
     def _make(self) -> None:
         """Several processes may come at once: the change to WAL answers "locked" at once instead of waiting."""
@@ -250,11 +260,11 @@ class Sqlite(Database):
                     raise StoreError(str(error)) from None
                 time.sleep(0.02)
 
-    def connect(self) -> sqlite3.Connection:
+    def connect(self, patience: float | None = None) -> sqlite3.Connection:
         connection = sqlite3.connect(
             self._address,
             uri=True,
-            timeout=self.patience,
+            timeout=self.patience if patience is None else patience,
             check_same_thread=False,
             isolation_level=None,
             factory=_FileConnection,

@@ -83,7 +83,8 @@ def parse_long(body: bytes) -> tuple[Any, bytes]:
         value = parse_json(text)
         for name, (_, _, pieces) in lists.items():
             bundle = value["prefetch"][name]
-            if bundle["entry"] != [0] or bundle.get("resourceType", "Bundle") != "Bundle":
+            is_bundle = bundle.get("resourceType", "Bundle") == "Bundle" and "resource" not in bundle
+            if bundle["entry"] != [0] or not is_bundle:
                 return parse_json(body), body
             bundle["entry"] = Entries(body, pieces)
     except (Problem, KeyError, TypeError, AttributeError):
@@ -97,20 +98,22 @@ def _lists(body: bytes) -> dict[str, tuple[int, int, Pieces]]:
         prefetch = _decoder().decode(body).prefetch
     except (ValueError, RecursionError):
         return {}
-    found = {}
-    for name, bundle in prefetch.items():
+    found, end = {}, 0
+    for name, bundle in prefetch.items():  # in the order of the body
         pieces = bundle.entry if bundle is not None else None
         if pieces is not None and len(pieces) >= _FEWEST:
-            place = _place(body, pieces)
-            if place is not None:
-                found[name] = *place, pieces
+            place = _place(body, pieces, end)
+            if place is None:
+                break  # it is spaced otherwise, as the others will be
+            found[name] = *place, pieces
+            end = place[1]
     return found
 
 
-def _place(body: bytes, pieces: Pieces) -> tuple[int, int] | None:
+def _place(body: bytes, pieces: Pieces, after: int) -> tuple[int, int] | None:
     """Where they stand in the body, one after the other."""
     for between in (b",", b", "):
-        written, start = between.join(pieces), -1
+        written, start = between.join(pieces), after - 1
         for _ in range(_MOST_LOOKS):
             start = body.find(written[:_LOOKED_FOR], start + 1)  # all of it is not found as fast as it is compared
             if start < 0:

@@ -111,6 +111,8 @@ class Delivered:
     """Of each resource its type, its id, its fullUrl, and itself."""
     _index: dict[str, Json | Place] | None = None
     """Every resource of the call by ``Type/id`` and by fullUrl; made when the first reference asks for it."""
+    _again: dict[tuple[int, int], Json] = field(default_factory=dict)
+    """Resources that were let go and found again, by the identity of their list and their number."""
     _contained: dict[int, tuple[list[Any], dict[str, Json]]] = field(default_factory=dict)
     """Contained resources by id, for each list of them that was asked for; the list is held, so its key is its own."""
 
@@ -124,7 +126,9 @@ class Delivered:
         found = self._index.get(name) if name else None
         if isinstance(found, tuple):
             entries, number = found
-            self._index[name] = found = entries[number]["resource"]
+            if (id(entries), number) not in self._again:
+                self._again[id(entries), number] = entries[number]["resource"]
+            return self._again[id(entries), number]
         return found
 
     def _contained_in(self, within: Json) -> dict[str, Json]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
 import time
@@ -205,7 +206,7 @@ def test_what_fails_at_once_is_done_in_its_turn(tmp_path: Path) -> None:
     database = open_database(f"sqlite:///{file}", create=True)
     assert database.run_at_once("INSERT INTO nothing VALUES (1)") is None
     assert database.run_at_once(REMEMBER, ["one"]) == 1
-    database._at_once.close()  # type: ignore[attr-defined]
+    database._at_once[0].close()  # type: ignore[attr-defined]
     assert database.run_at_once(REMEMBER, ["two"]) is None
     assert database.run_at_once(REMEMBER, ["two"]) == 1
     file.rename(tmp_path / "moved.sqlite3")
@@ -216,8 +217,9 @@ def test_what_fails_at_once_is_done_in_its_turn(tmp_path: Path) -> None:
     database.close()
 
 
-def test_what_is_done_at_once_leaves_the_log_to_others(tmp_path: Path) -> None:
+def test_what_is_done_at_once_leaves_the_log_to_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Writing it back into the file waits for the disk, so however long the log grows it is not begun here."""
+    monkeypatch.setattr(driver, "_LONGEST_LOG", 1_000)
     file = tmp_path / "store.sqlite3"
     database = open_database(f"sqlite:///{file}", create=True, durable=False)
     before = file.stat().st_size
@@ -227,6 +229,33 @@ def test_what_is_done_at_once_leaves_the_log_to_others(tmp_path: Path) -> None:
     assert file.stat().st_size == before
     database.run(REMEMBER, ["last"])
     assert file.stat().st_size > before
+    database.close()
+
+
+def test_the_log_of_what_is_done_at_once_does_not_grow_for_ever(tmp_path: Path) -> None:
+    """Now and then nothing is done, so that one who waits writes it back: of 3,000 rows there are never 2,500 pages."""
+    file = tmp_path / "store.sqlite3"
+    database = open_database(f"sqlite:///{file}", create=True, durable=False)
+    waited = 0
+    for number in range(3_000):
+        if database.run_at_once(REMEMBER, [f"{number}"]) is None:
+            waited += database.run(REMEMBER, [f"{number}"])
+        assert Path(f"{file}-wal").stat().st_size < 2_500 * 4_096
+    assert 5 < waited < 20
+    database.close()
+
+
+def test_at_once_nobody_waits_for_a_connection_either(tmp_path: Path) -> None:
+    """Where another has the file for itself, a new connection is not waited for."""
+    file = tmp_path / "store.sqlite3"
+    database = open_database(f"sqlite:///{file}", create=True)
+    with closing(sqlite3.connect(file, isolation_level=None)) as another:
+        another.execute("PRAGMA locking_mode=EXCLUSIVE")
+        another.execute("BEGIN EXCLUSIVE")
+        began = time.monotonic()
+        assert database.run_at_once(REMEMBER, ["one"]) is None
+        assert time.monotonic() - began < database.patience / 2
+    assert database.run_at_once(REMEMBER, ["one"]) == 1
     database.close()
 
 

@@ -111,6 +111,7 @@ ODD = [
     f'{{"context":[{PAIR}],"prefetch":{{"k":{{"entry":[{PAIR}]}}}}}}',
     f'{{"prefetch":{{"k":{{"e\\u006etry":[{PAIR}]}}}}}}',
     f'{{"prefetch":{{"k":{{"entry":[{PAIR}],"resourceType":"Parameters"}}}}}}',
+    f'{{"prefetch":{{"k":{{"entry":[{PAIR}],"resource":{{}}}}}}}}',
     f'{{"prefetch":{{"k":{{"entry":[{PAIR}],"resourceType":"Bundle"}},"p":null,"q":{{}}}}}}',
     f'{{"prefetch":{{"k":{{"entry":[{PAIR}]}},"p":7}}}}',
     f'{{"prefetch":{{"k":{{"entry":[{PAIR.replace("},{", "}, {")}]}}}}}}',
@@ -202,6 +203,7 @@ def test_what_says_nothing_is_not_held_and_can_be_found_again(judge: Judge) -> N
         found = delivered.resolve(name)
         assert found == _entry(7)["resource"]
         assert delivered.resolve(name) is found
+        assert delivered.resolve("Condition/x7") is found
     assert delivered.resolve("Condition/x600") is None
 
 
@@ -293,11 +295,15 @@ def test_a_call_that_lends_access_is_read_as_a_whole() -> None:
 def test_a_fault_in_an_entry_is_told_with_its_place_in_the_body(judge: Judge) -> None:
     """The refusal is that of a short body, and the chart is not judged without the entry, in whatever it came."""
     body = _written(_long())
-    other = body.replace(b'"conditions": {"resourceType": "Bundle"', b'"conditions": {"resourceType": "Parameters"')
+    bundle = b'"conditions": {"resourceType": "Bundle", '
+    other = body.replace(bundle, b'"conditions": {"resourceType": "Parameters", ')
+    beside = body.replace(bundle, b'"conditions": {"resource": {"resourceType": "Bundle"}, ')
+    assert len({body, other, beside}) == 3
     for whose, broken, words in (
         (body, b'"x599" 1', "not JSON (line 1, column"),
         (body, b'"x599", "id": 1', "the same key twice"),
         (other, b'"x599", "id": 1', "the same key twice"),
+        (beside, b'"x599", "id": 1', "the same key twice"),
     ):
         at = whose.rindex(b'"x599"')
         damaged = whose[:at] + broken + whose[at + 6 :]
@@ -316,3 +322,24 @@ def test_the_judge_lets_go_what_says_nothing(judge: Judge) -> None:
     held = [each.get("id") for each in reader.delivered.parts[PrefetchKey.CONDITIONS].resources if each is not SILENT]
     assert held[-1] == "x600"
     assert len(held) == 2
+
+
+@pytest.mark.usefixtures("short")
+def test_many_lists_are_found_in_one_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is looked for behind the one before it, and none any more where one is not as it is due."""
+    looked: list[int] = []
+    place = long_bodies._place
+
+    def counting(body: bytes, pieces: Any, after: int) -> Any:
+        looked.append(after)
+        return place(body, pieces, after)
+
+    monkeypatch.setattr(long_bodies, "_place", counting)
+    bundles = [f'"k{number}":{{"entry":[{{"a":"b"}},{{"a":"b"}}]}}' for number in range(50)]
+    body = f'{{"prefetch":{{{",".join(bundles)}}}}}'.encode()
+    assert len(_in_pieces(parse_long(body)[0])) == 50
+    assert looked == sorted(looked)
+    assert len({*looked}) == 50
+    looked.clear()
+    assert _in_pieces(parse_long(body.replace(b"},{", b"} ,{"))[0]) == []
+    assert len(looked) == 1
