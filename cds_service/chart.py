@@ -56,6 +56,7 @@ from cds_service.raw_resources import (
     each_apart,
     interpretations,
     is_denied,
+    prescriptions_of,
     status_of,
     with_ingredients,
     with_modern_names,
@@ -77,7 +78,7 @@ from knowledge.findings import (
     Prescription,
 )
 from knowledge.loading import Knowledge
-from knowledge.vocabulary import read_coding
+from knowledge.vocabulary import RXNORM, read_coding
 
 Json = dict[str, Any]
 
@@ -216,6 +217,10 @@ class ChartReader:
         self.keep_all = False
         self.reasons = 0
         """How many resources were read as reasons of orders."""
+        self._made_of: dict[int, tuple[Json, Any]] = {}
+        """What a Medication with ingredients is, by its identity; it is held, so that this is its own."""
+        self._prescribed: dict[int, tuple[Json, Entry | None]] = {}
+        """What a prescription came to that something given refers to, in the same way."""
         self.own_reference = f"Patient/{patient_id}"
         self.birth_date = self._birth_date()
 
@@ -237,6 +242,8 @@ class ChartReader:
                 if entry is not None:
                     gaps.append(Gap(reference, entry.flaw))
                     entries.append(entry)
+                elif not self._targets(prescriptions_of(resource), resource) and not self._names_its_drug(resource):
+                    gaps.append(Gap(reference, "its drug cannot be read", part.key))
             if kind in OLDER_TYPES:
                 gaps.append(Gap(reference, "a resource of an older FHIR version", OLDER_TYPES[kind]))
             if kind not in KEY_OF_TYPE:
@@ -271,7 +278,7 @@ class ChartReader:
             KINDS[kind],
             codings,
             text_of(concept),
-            start=days_told(resource),
+            start=days_told(self._dated_here(resource)),
             flaw=error.why,
             unread=True,
         )
@@ -280,16 +287,37 @@ class ChartReader:
         """Whether a drug was given out or taken that no prescription which was sent tells of."""
         if word(resource, "status") in NOT_GIVEN:
             return False
-        prescribed = [*items(resource.get("authorizingPrescription")), resource.get("request")]
-        targets = [
-            self.delivered.resolve(each.get("reference"), resource) for each in prescribed if isinstance(each, dict)
-        ]
-        return not any(target is not None and self._covers(target, resource) for target in targets)
+        prescribed = self._targets(prescriptions_of(resource), resource)
+        return not any(self._covers(target, resource) for target in prescribed)
+
+    def _names_its_drug(self, resource: Json) -> bool:
+        """Whether a code says which drug it is, although one of no concern."""
+        try:
+            readable, malformed = codings_of(self._drug(resource))
+        except Unreadable:
+            return False
+        return bool(readable) and not malformed
+
+    def _targets(self, references: list[Any], resource: Json) -> list[Json]:
+        """What these references of a resource lead to, each once."""
+        names = {each.get("reference") for each in references if isinstance(each, dict) and word(each, "reference")}
+        found = [self.delivered.resolve(name, resource) for name in names]
+        return list({id(target): target for target in found if target is not None}.values())
+
+    def _prescription(self, prescribed: Json) -> Entry | None:
+        """A prescription that can be read, read once."""
+        if id(prescribed) not in self._prescribed:
+            try:
+                entry = self.read_entry(prescribed, "")
+            except Unreadable:
+                entry = None
+            self._prescribed[id(prescribed)] = prescribed, entry
+        return self._prescribed[id(prescribed)][1]
 
     def _covers(self, prescribed: Json, given: Json) -> bool:
         """Whether a prescription counts, is for the drug that was given, and lasts as long as what was given."""
+        entry = self._prescription(prescribed)
         try:
-            entry = self.read_entry(prescribed, "")
             codings = self.codings(self._drug(given))
         except Unreadable:
             return False
@@ -420,7 +448,8 @@ class ChartReader:
             or end_of(condition.abatementPeriod)
             or at_age(condition.abatementAge, self.birth_date)
         )
-        onset, over = onset_and_end(onset, over, self.today)
+        others = (span(condition.recordedDate), end_of(condition.onsetPeriod))
+        onset, over = onset_and_end(onset, over, others, self.today)
         abated = condition.abatementString is not None or resource.get("abatementBoolean") is True
         past = abated or clinical in _PAST
         # An onset that stands there and cannot be dated is not dated by something else.
@@ -450,12 +479,13 @@ class ChartReader:
         if codings is None:
             return None
         procedure, _ = _PROCEDURE.parse(resource)
+        period = procedure.performedPeriod
         return Entry(
             reference=reference,
             kind=Kind.PROCEDURE,
             codings=codings,
             text=text_of(resource.get("code")),
-            start=span(procedure.performedDateTime) or start_of(procedure.performedPeriod),
+            start=span(procedure.performedDateTime) or (None if is_reversed(period) else start_of(period)),
             underway=status == "in-progress",
         )
 
@@ -476,8 +506,9 @@ class ChartReader:
             length = length_of(supply.expectedSupplyDuration)
             if length is not None:
                 repeats = resource["dispenseRequest"].get("numberOfRepeatsAllowed")
-                if repeats is None or (isinstance(repeats, int) and not isinstance(repeats, bool) and repeats >= 0):
-                    times = 1 + min(repeats or 0, LONGEST_COURSE)
+                whole = isinstance(repeats, int | float) and not isinstance(repeats, bool) and repeats == repeats // 1
+                if repeats is None or (whole and repeats >= 0):
+                    times = 1 + int(min(repeats or 0, LONGEST_COURSE))
                     shortest, longest = (min(int(days * times), LONGEST_COURSE) for days in length)
                 else:
                     shortest, longest = int(length[0]), LONGEST_COURSE
@@ -509,14 +540,16 @@ class ChartReader:
         codings = self._coded(resource, resource.get("code"))
         values = [name for name in resource if name.startswith("value") and resource[name] is not None]
         absent = resource.get("dataAbsentReason")
-        if codings is None or (isinstance(absent, dict) and absent.get("coding")):
+        is_absent = isinstance(absent, dict) and bool(absent.get("coding"))
+        if codings is None or (is_absent and not values):
             return None
         observed, dropped = _OBSERVATION.parse(with_one_time(resource))
-        quantity = observed.valueQuantity
-        coded = self.codings(resource.get("valueCodeableConcept"))
+        quantity = observed.valueQuantity if not is_absent else None
+        coded = self.codings(resource.get("valueCodeableConcept")) if not is_absent else ()
         measured = (quantity is not None and quantity.value is not None) or coded or observed.valueBoolean is not None
         unread = bool(values) and (
-            not measured
+            is_absent
+            or not measured
             or any(name.startswith("value") for name in dropped)
             or (quantity is not None and quantity.comparator not in COMPARATORS)
         )
@@ -530,7 +563,7 @@ class ChartReader:
                 number=float(quantity.value) if quantity is not None and quantity.value is not None else None,
                 comparator=(quantity.comparator or "") if quantity is not None else "",
                 unit=(quantity.code or quantity.unit) if quantity is not None else None,
-                yes=observed.valueBoolean is True,
+                yes=observed.valueBoolean is True and not is_absent,
                 codings=coded,
                 interpretations=interpretations(resource.get("interpretation")),
                 unread=unread,
@@ -588,12 +621,14 @@ class ChartReader:
             raise Unreadable("its drug is a reference to something else")
         if drug.get("modifierExtension"):
             raise Unreadable("a modifier extension changes its meaning")
-        if "ingredient" in drug:
+        if "ingredient" not in drug or any(each.system == RXNORM for each in self.codings(drug.get("code"))):
+            return drug.get("code")  # a product tells how its ingredients act
+        if id(drug) not in self._made_of:
             holder = drug if "contained" in drug else resource
             whole = with_ingredients(drug, lambda reference, _: self.delivered.resolve(reference, holder))
-            if self.vocabulary.knows(self.codings(whole)):
-                return whole
-        return drug.get("code")
+            known = self.vocabulary.knows(self.codings(whole))
+            self._made_of[id(drug)] = drug, whole if known else drug.get("code")
+        return self._made_of[id(drug)][1]
 
     def _medication(
         self,
@@ -613,6 +648,9 @@ class ChartReader:
             for each in dosage.route.coding or []
             if (coding := read_coding(each.system, each.code))
         )
+        told = start or recorded
+        if course.end is not None and told is not None and course.end.latest < told.earliest:
+            start, course = None, Course()  # over before it was told of: one of them is wrong
         return Entry(
             reference=reference,
             kind=Kind.MEDICATION,
@@ -629,10 +667,8 @@ class ChartReader:
         found: list[Coding] = []
         for concept in items(resource.get("reasonCode")):
             found += self.codings(concept)
-        for each in items(resource.get("reasonReference")):
-            target = self.delivered.resolve(each.get("reference"), within=resource) if isinstance(each, dict) else None
-            if target is not None:
-                found += self.codings(target.get("code"))
+        for target in self._targets(items(resource.get("reasonReference")), resource):
+            found += self.codings(target.get("code"))
         return tuple(dict.fromkeys(found))
 
 

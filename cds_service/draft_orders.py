@@ -284,8 +284,8 @@ def _read(
     )
 
 
-MOST_REASONS = 10_000
-"""Resources that the orders of one call name, and their parts, each as often as some order names it."""
+MOST_REASONS = 20_000
+"""Resources that the orders of one call name, and what is listed in them, each as often as some order names it."""
 _REASONS = ("reasonCode", "reasonReference", "supportingInfo")
 _READ_AS_REASON = ("Condition", "Observation", "Procedure")
 
@@ -341,16 +341,19 @@ def _read_reference(
     if id(target) in named:
         return
     named.add(id(target))
-    contained = isinstance(reference, str) and reference.startswith("#")
+    contained = isinstance(reference, str) and reference.strip().startswith("#")
     holder = order if contained else target
     for _, each in each_apart([target], lambda name, _: reader.delivered.resolve(name, holder), named):
-        reader.reasons += 1
+        reader.reasons += 1 + sum(len(value) for value in each.values() if isinstance(value, list))
         if reader.reasons > MOST_REASONS:
             raise Problem(413, f"More than {MOST_REASONS} resources that orders of one call name are not read.")
         try:
             entry = reader.read_reason(each, place if contained else reference_of(target, place))
-        except Unreadable:
-            unread.append(place)
+        except Unreadable as error:
+            # In what merely goes with an order, a part may be in a site's own code.
+            code = each.get("code") if each is not target and name == "supportingInfo" else None
+            if not (error.uncoded and isinstance(code, dict) and code.get("coding")):
+                unread.append(place)
             continue
         if entry is not None:
             # A contained Condition without a date of its own is dated as of the order, as a reasonCode is.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from types import SimpleNamespace
@@ -320,17 +320,21 @@ def is_reversed(period: Any) -> bool:
 
 
 def onset_and_end(
-    onset: DateSpan | None, end: DateSpan | None, today: str | None
+    onset: DateSpan | None, end: DateSpan | None, others: Iterable[DateSpan | None], today: str | None
 ) -> tuple[DateSpan | None, DateSpan | None]:
     """Both as they are told; an end before its onset dates nothing.
 
-    Where that onset is still to come, it is as doubtful: it may be any day from that end on.
+    An onset that is still to come is doubtful where something dates the same before today, its end or else one of
+    ``others``: it may be any day from then on.
     """
-    if onset is None or end is None or end.latest >= onset.earliest:
+    if onset is None:
         return onset, end
+    ends_first = end is not None and end.latest < onset.earliest
     if today is not None and onset.earliest.isoformat() > today:
-        return DateSpan(end.earliest, onset.latest), None
-    return onset, None
+        before = [each for each in (end, *others) if each is not None and each.latest.isoformat() <= today]
+        if before:
+            onset = DateSpan(before[0].earliest, onset.latest)
+    return onset, None if ends_first else end
 
 
 def unit_of(quantity: Any) -> str | None:
@@ -376,12 +380,16 @@ def items(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
+_MOST_DOSAGES = 100
+"""Of one drug; of one that claims more the course is not known."""
+
+
 def course_of(dosages: list[Any] | None, refused: frozenset[str]) -> Course | None:
     """The length or the period the dosage states; None where it states one that cannot be read.
 
     Several instructions may follow one another or run together.
     """
-    if refused & {"dosageInstruction", "dosage"}:
+    if refused & {"dosageInstruction", "dosage"} or len(dosages or []) > _MOST_DOSAGES:
         return None
     lengths: list[tuple[int, int]] = []
     periods: list[tuple[DateSpan | None, DateSpan | None]] = []

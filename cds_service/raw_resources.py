@@ -9,6 +9,7 @@ from typing import Any
 
 from cds_service.codings import MOST_CODINGS
 from cds_service.fhir_elements import LONGEST_COURSE, Unreadable, items, span, word
+from cds_service.prefetch import relative
 from knowledge.dates import DateSpan
 from knowledge.findings import Kind
 
@@ -61,22 +62,24 @@ Resolve = Callable[[object, Json], Json | None]
 def each_apart(resources: list[Json], resolve: Resolve, named: set[int] | None = None) -> Iterator[tuple[int, Json]]:
     """Every resource with its place; the components and contained members of an Observation follow it.
 
-    ``named``: the identities of members that are passed over, to which those that are read are added.
+    ``named``: the identities of members that are passed over, to which those that are read are added. Where it is given
+    other members are looked for too; in a chart they stand for themselves.
     """
     for number, resource in enumerate(resources):
         yield number, resource
         if ("component" in resource or "hasMember" in resource) and resource.get("resourceType") == "Observation":
-            for part in _parts(resource, resolve, set() if named is None else named):
+            for part in _parts(resource, resolve, set() if named is None else named, follows=named is not None):
                 yield number, part
 
 
-def _parts(resource: Json, resolve: Resolve, named: set[int]) -> Iterator[Json]:
+def _parts(resource: Json, resolve: Resolve, named: set[int], *, follows: bool) -> Iterator[Json]:
     """The parts of an Observation, and theirs, as Observations under its id; members may go round in a circle."""
     panels = [resource]
     for panel in panels:
         common = {name: panel[name] for name in _OF_ALL if name in panel}
         kept = {name: panel[name] for name in ("id", "modifierExtension") if panel.get(name)}
-        for told in (*_components(panel), *_members(panel, lambda name: resolve(name, resource), named)):
+        members = _members(panel, lambda name: resolve(name, resource), named, follows=follows)
+        for told in (*_components(panel), *members):
             has_time = not told.keys().isdisjoint(_TIMES)
             part = {**common, **(_NO_TIME if has_time else {}), **told, **kept}
             yield part
@@ -91,12 +94,16 @@ def _components(panel: Json) -> Iterator[Json]:
             yield component if isinstance(component, dict) else {"code": component}
 
 
-def _members(panel: Json, resolve: Callable[[str], Json | None], named: set[int]) -> Iterator[Json]:
-    """The contained members that were not named before."""
+def _members(panel: Json, resolve: Callable[[str], Json | None], named: set[int], *, follows: bool) -> Iterator[Json]:
+    """The members that were not named before, contained or any; one that is nowhere has no code."""
     for each in _each(panel.get("hasMember")):
         reference = word(each, "reference").strip() if isinstance(each, dict) else ""
-        member = resolve(reference) if reference.startswith("#") else None
-        if member is not None and id(member) not in named:
+        if not reference.startswith("#") and not (follows and reference):
+            continue
+        member = resolve(reference)
+        if member is None and relative(reference).startswith(("#", "urn:", "Observation/")):
+            yield {"code": None}
+        elif member is not None and id(member) not in named:
             named.add(id(member))
             yield member
 
@@ -129,7 +136,7 @@ def with_ingredients(drug: Json, resolve: Resolve) -> Any:
 def _codings_of(parts: list[Any], drug: Json, resolve: Resolve) -> Iterator[Any]:
     """The raw codings of ingredients, each told there or behind a reference."""
     for each in parts:
-        if not isinstance(each, dict):
+        if not isinstance(each, dict) or each.get("isActive") is False:
             continue
         if each.get("modifierExtension"):
             raise Unreadable("a modifier extension changes its meaning")
@@ -212,6 +219,11 @@ def _days(written: Any) -> DateSpan | None:
         return None
     begun = start.earliest if start is not None else date.min
     return DateSpan(begun, end.latest) if begun <= end.latest else None
+
+
+def prescriptions_of(resource: Json) -> list[Any]:
+    """The references of what was given out or taken to what prescribed it."""
+    return [*items(resource.get("authorizingPrescription")), resource.get("request")]
 
 
 def days_given(resource: Json) -> int | None:

@@ -253,7 +253,7 @@ def read_steroid_courses(
     assert reading.limit is not None
     assert reading.window is not None
     days = _Days(days_before(case.as_of, reading.window.days))
-    courses: list[tuple[Entry, str]] = []
+    courses: dict[int, tuple[Entry, str]] = {}
     for entry in case.of_kind(Kind.MEDICATION):
         systemic = _systemic(case, entry, reading)
         if systemic is None or _is_later(entry, case.last_day(concept)):
@@ -269,9 +269,9 @@ def read_steroid_courses(
             elif not taken.settled:
                 found.leave_open(entry, label, "length not stated")
             else:
-                courses.append((entry, label))
+                courses[id(entry)] = entry, label  # to compare entries for each of their periods is costly
                 days.add(taken, course.longest, surely=systemic is Strength.INCLUDED)
-    shown = list(dict.fromkeys(courses))
+    shown = list(dict.fromkeys(courses.values()))
     if _union_days(days.certain) >= reading.limit.number:
         for entry, label in shown:
             found.add(entry, label, Strength.INCLUDED)

@@ -124,7 +124,7 @@ _FOLDED = {name.casefold().replace("https://", "http://", 1): system for name, s
 def may_be_any(system: object, code: object) -> bool:
     """Whether a coding that `read_coding` does not read could be any code: of a known system, and none of its shape.
 
-    A pseudo-code in letters before digits under ICD-10-CM (IMO0002) is known to stand for nothing.
+    A pseudo-code under ICD-10-CM (IMO0002) is known to stand for nothing.
     """
     # Without a system it is a local code, which is passed over beside others and a gap alone.
     if code is None or system is None:
@@ -136,7 +136,7 @@ def may_be_any(system: object, code: object) -> bool:
     return known is not None and not is_pseudo
 
 
-_PSEUDO = re.compile(r"[A-Za-z]{2,}\d+")
+_PSEUDO = re.compile(r"IMO[0-9]+", re.IGNORECASE)
 
 
 def is_sequela(coding: Coding) -> bool:

@@ -436,8 +436,8 @@ def test_a_call_holds_so_many_entries_and_no_more(client: FlaskClient, drafts: i
 def test_what_orders_name_is_counted_for_each_of_them(
     client: FlaskClient, monkeypatch: pytest.MonkeyPatch, drafts: int, status: int
 ) -> None:
-    """A panel of nine parts that each order names counts ten times for each: 400 are read, and no more."""
-    monkeypatch.setattr(draft_orders, "MOST_REASONS", 400)
+    """A panel that lists nine parts counts nineteen times for each order that names it: 760 are read, and no more."""
+    monkeypatch.setattr(draft_orders, "MOST_REASONS", 760)
     body = request_for(PLAIN)
     part = {"code": {"coding": [{"system": "http://loinc.org", "code": "8310-5"}]}}
     panel = {"resourceType": "Observation", "id": "o", "status": "final", "code": part["code"], "component": [part] * 9}

@@ -50,7 +50,7 @@ def test_the_limits_are_the_documented_ones() -> None:
     """The numbers of the README's limits are those of the code."""
     for words in (
         f"| draft orders, prefetched entries | {MOST_DRAFTS}, {MOST_ENTRIES:,} |",
-        f"| resources that orders name, counted for each order | {MOST_REASONS:,} |",
+        f"| resources that orders name and what is listed in them, for each order | {MOST_REASONS:,} |",
         f"| entries that some value set knows, times orders that are judged | {MOST_LOOKS:,} |",
         f"| levels of JSON | {DEEPEST} |",
         f"4,094, 8,190, 64, {arriving.LONGEST_HEAD:,} |",

@@ -160,8 +160,10 @@ WARM = _member("warm", **FEVER)
         (_naming("warm"), [WARM], "present"),
         ({"hasMember": {"reference": "#warm"}}, [WARM], "present"),
         (_naming(), [WARM], "absent"),
-        (_naming("lost"), [WARM], "absent"),
-        ({"hasMember": [None, "#warm", {"reference": 7}, {"reference": "#"}]}, [WARM], "absent"),
+        (_naming("lost"), [WARM], "lost"),
+        ({"hasMember": [None, "#warm", {"reference": 7}]}, [WARM], "absent"),
+        ({"hasMember": [None, {"reference": "#"}]}, [WARM], "lost"),
+        ({"hasMember": [{"reference": "QuestionnaireResponse/q"}]}, [WARM], "absent"),
         (_naming("warm"), [{**WARM, "valueQuantity": {"value": 36.5, "code": "Cel"}}], "absent"),
         (_naming("warm"), [{**WARM, "status": "cancelled"}], "absent"),
         (_naming("warm"), [{**WARM, "valueQuantity": "hot"}], "unknown"),
@@ -173,7 +175,10 @@ WARM = _member("warm", **FEVER)
 def test_contained_members_of_a_panel_are_read(
     judge: Judge, where: str, members: Json, contained: list[Json], presence: str
 ) -> None:
-    """39.2 degrees in a member that a panel, or one of its members, contains are a fever at the time of the panel."""
+    """39.2 degrees in a member that a panel, or one of its members, contains are a fever at the time of the panel.
+
+    One that is lost leaves open what a reason says, and is a gap in the chart.
+    """
     request = _request()
     panel = _panel(component=[], **members)
     holder = _order(request) if where == "contained reason" else panel
@@ -186,6 +191,9 @@ def test_contained_members_of_a_panel_are_read(
     else:
         holder["contained"] = [panel, *contained]
         _order(request)["reasonReference"] = [{"reference": "#o1"}]
+    if presence == "lost":
+        presence = "absent" if where == "chart" else "unknown"
+        assert len(_judged(judge, request).chart.gaps) == (where == "chart")
     assert _presence(judge, request, "infection") == presence
 
 
@@ -394,3 +402,31 @@ def test_an_age_with_a_sign_before_it_tells_no_days(judge: Judge) -> None:
         retention.pop("onsetDateTime", None)
         retention["onsetAge"] = {**since, **({"comparator": comparator} if comparator else {})}
         assert _presence(judge, request, "cauda-equina") == presence
+
+
+@pytest.mark.parametrize("where", ["drafts", "chart", "nowhere"])
+@pytest.mark.parametrize(("element", "lost"), [("reasonReference", "unknown"), ("supportingInfo", "unknown")])
+def test_members_of_a_panel_that_an_order_names_are_looked_for(
+    judge: Judge, where: str, element: str, lost: str
+) -> None:
+    """A fever that a panel names as its member is a reason with it; a member that is nowhere leaves infection open."""
+    request = _request()
+    fever = {"resourceType": "Observation", "id": "w", "status": "final", "subject": SUBJECT, **FEVER}
+    panel = _panel(hasMember=[{"reference": "Observation/w"}])
+    del panel["component"]
+    _order(request)[element] = [{"reference": "Observation/o1"}]
+    drafts, chart = request["context"]["draftOrders"]["entry"], request["prefetch"]["observations"]["entry"]
+    drafts.append({"resource": panel})
+    if where != "nowhere":
+        (drafts if where == "drafts" else chart).append({"resource": fever | {"effectiveDateTime": "2026-03-01"}})
+    assert _presence(judge, request, "infection") == (lost if where == "nowhere" else "present")
+
+
+def test_a_part_in_a_sites_own_code_is_passed_over_in_what_goes_with_an_order(judge: Judge) -> None:
+    """The place where blood pressure was taken, in a local code, opens nothing as supportingInfo, but as a reason."""
+    for element, presence in (("supportingInfo", "absent"), ("reasonReference", "unknown")):
+        request = _request()
+        local = {"code": concept("local 4711"), "valueString": "left arm"}
+        request["context"]["draftOrders"]["entry"].append({"resource": _panel(component=[local])})
+        _order(request)[element] = [{"reference": "Observation/o1"}]
+        assert _presence(judge, request, "infection") == presence
