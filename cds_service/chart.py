@@ -548,8 +548,7 @@ class ChartReader:
         coded = self.codings(resource.get("valueCodeableConcept")) if not is_absent else ()
         measured = (quantity is not None and quantity.value is not None) or coded or observed.valueBoolean is not None
         unread = bool(values) and (
-            is_absent
-            or not measured
+            not measured
             or any(name.startswith("value") for name in dropped)
             or (quantity is not None and quantity.comparator not in COMPARATORS)
         )
