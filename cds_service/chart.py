@@ -300,7 +300,7 @@ class ChartReader:
 
     def _targets(self, references: list[Any], resource: Json) -> list[Json]:
         """What these references of a resource lead to, each once."""
-        names = {each.get("reference") for each in references if isinstance(each, dict) and word(each, "reference")}
+        names = dict.fromkeys(word(each, "reference") for each in references if isinstance(each, dict))
         found = [self.delivered.resolve(name, resource) for name in names]
         return list({id(target): target for target in found if target is not None}.values())
 

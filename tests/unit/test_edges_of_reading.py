@@ -590,12 +590,15 @@ def test_a_drug_of_more_dosages_than_any_has_no_length_that_is_known(judge: Judg
 
 
 def test_what_many_references_of_a_drug_lead_to_is_looked_at_once(judge: Judge) -> None:
-    """A thousand references to one indication give its codes, each once."""
-    pain = {"resourceType": "Condition", "id": "pain", "code": concept("ICD-10-CM M54.50")}
+    """A thousand references to a few indications give their codes, each once and in their order."""
+    codes = ["M54.50", "I10", "E11.9", "L40.0", "J45.909"]
     drug = {"resourceType": "MedicationRequest", "status": "active", "intent": "order"}
-    drug |= {"medicationCodeableConcept": PREDNISONE, "reasonReference": [{"reference": "Condition/pain"}] * 1000}
+    named = [{"reference": f"Condition/{code}"} for code in codes]
+    drug |= {"medicationCodeableConcept": PREDNISONE, "reasonReference": named * 200}
     request = _request("medications", drug)
-    request["prefetch"]["conditions"]["entry"].append({"resource": {**pain, "subject": SUBJECT}})
+    for code in codes:
+        condition = {"resourceType": "Condition", "id": code, "code": concept(f"ICD-10-CM {code}"), "subject": SUBJECT}
+        request["prefetch"]["conditions"]["entry"].append({"resource": condition})
     (entry,) = [each for each in _judged(judge, request).chart.entries if each.prescription is not None]
     assert entry.prescription is not None
-    assert [coding.code for coding in entry.prescription.indications] == ["M5450"]
+    assert [coding.code for coding in entry.prescription.indications] == [code.replace(".", "") for code in codes]
