@@ -493,7 +493,8 @@ class ChartReader:
         status = status_of(resource)
         if status in _NO_MEDICATION or word(resource, "intent") in _NO_INTENT or is_denied(resource):
             return None
-        codings = self._coded(resource, self._drug(resource))
+        drug = self._drug(resource)
+        codings = self._coded(resource, drug)
         if codings is None:
             return None
         request, dropped = _MEDICATION_REQUEST.parse(resource)
@@ -513,13 +514,16 @@ class ChartReader:
                 else:
                     shortest, longest = int(length[0]), LONGEST_COURSE
                 course = Course(shortest, longest, begin=course.begin)
-        return self._medication(resource, reference, codings, status, start, None, course, request.dosageInstruction)
+        return self._medication(
+            resource, reference, drug, codings, status, start, None, course, request.dosageInstruction
+        )
 
     def medication_statement(self, resource: Json, reference: str) -> Entry | None:
         status = status_of(resource)
         if status in _NO_MEDICATION:
             return None
-        codings = self._coded(resource, self._drug(resource))
+        drug = self._drug(resource)
+        codings = self._coded(resource, drug)
         if codings is None:
             return None
         statement, dropped = _MEDICATION_STATEMENT.parse(resource)
@@ -532,7 +536,7 @@ class ChartReader:
         elif stated in (Course(), Course(begin=course.begin)) and period is not None and period.end is not None:
             course = Course(begin=course.begin, end=end_of(period))
         recorded = span(statement.dateAsserted)
-        return self._medication(resource, reference, codings, status, start, recorded, course, statement.dosage)
+        return self._medication(resource, reference, drug, codings, status, start, recorded, course, statement.dosage)
 
     def observation(self, resource: Json, reference: str) -> Entry | None:
         if status_of(resource) not in _OBSERVED:
@@ -633,6 +637,7 @@ class ChartReader:
         self,
         resource: Json,
         reference: str,
+        drug: Any,
         codings: tuple[Coding, ...],
         status: str,
         start: DateSpan | None,
@@ -654,7 +659,7 @@ class ChartReader:
             reference=reference,
             kind=Kind.MEDICATION,
             codings=codings,
-            text=text_of(self._drug(resource)),
+            text=text_of(drug),
             start=None if has_reversed_bounds(dosages) else start,
             recorded=recorded,
             prescription=Prescription(

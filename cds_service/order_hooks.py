@@ -90,12 +90,12 @@ class Judge:
 
     def has_work(self, call: HookRequest) -> bool:
         """Whether some draft is a lumbar study that is to be judged: only then is a chart worth fetching."""
-        orders = self._orders(call, self._reader(call))
+        orders = self._orders(call, self.reader(call))
         return any(isinstance(order.ordered, OrderedProcedure) for order in orders)
 
     def judge(self, call: HookRequest, today: date, shape: Shape = SHAPES[Profile.SPEC]) -> Judged:
         """Read the chart and judge each order; ``today`` is the day of the call. Raises Problem (400, 413)."""
-        reader = self._reader(call, today)
+        reader = self.reader(call, today)
         orders = self._orders(call, reader)
         chart = read_chart(reader, self.settings.chart, session_referrals(call, reader))
         if len(orders) * len(chart.entries) > MOST_LOOKS:
@@ -106,7 +106,8 @@ class Judge:
         ]
         return Judged(tuple(judged), chart)
 
-    def _reader(self, call: HookRequest, today: date | None = None) -> ChartReader:
+    def reader(self, call: HookRequest, today: date | None = None) -> ChartReader:
+        """What a call brought, sorted, and who reads it."""
         drafts = ((draft.resource, draft.full_url) for draft in call.drafts)
         silence = Silence(self.knowledge, call.patient_id)
         keys = self.site.prefetch_keys

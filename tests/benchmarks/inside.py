@@ -18,7 +18,7 @@ from typing import Any
 from cards.build import Draft, build_card
 from cards.profiles import SHAPES, Profile
 from cds_service.application import close, create_app
-from cds_service.chart import ChartReader, read_chart
+from cds_service.chart import read_chart
 from cds_service.draft_orders import read_orders, session_referrals
 from cds_service.envelope import parse_request
 from cds_service.figures import Folder
@@ -26,9 +26,7 @@ from cds_service.json_in import parse_json
 from cds_service.json_out import to_json
 from cds_service.logs import log_as_json
 from cds_service.order_hooks import Judge, compose
-from cds_service.prefetch import read_prefetch
 from cds_service.settings import Settings
-from cds_service.silence import Silence
 from knowledge.appraisal import appraise
 from knowledge.findings import OrderedProcedure
 from knowledge.inference import match_variants
@@ -116,18 +114,12 @@ def stages(body: bytes, today: date = AS_OF) -> list[Stage]:
 
     call = parse_request(body, HOOK)
 
-    def reader() -> ChartReader:
-        drafts = ((draft.resource, draft.full_url) for draft in call.drafts)
-        says_nothing = Silence(knowledge, call.patient_id).says_nothing
-        delivered = read_prefetch(call.prefetch, drafts, judge.site.prefetch_keys, call.unfetched, says_nothing)
-        return ChartReader(delivered, call.patient_id, knowledge)
-
     def chart() -> Any:
-        fresh = reader()
+        fresh = judge.reader(call)
         return read_chart(fresh, settings.chart, session_referrals(call, fresh))
 
     judged = judge.judge(call, today, _SHAPE)
-    (order,) = read_orders(call, reader(), knowledge, read_text=True)
+    (order,) = read_orders(call, judge.reader(call), knowledge, read_text=True)
     if not isinstance(order.ordered, OrderedProcedure):
         raise TypeError("the order of this body is not judged")
     ordered, seen, appraisal = order.ordered, chart(), judged.appraisals[0]
@@ -143,7 +135,7 @@ def stages(body: bytes, today: date = AS_OF) -> list[Stage]:
     return [
         Stage("parse JSON", lambda: parse_json(body)),
         Stage("parse JSON and envelope", lambda: parse_request(body, HOOK)),
-        Stage("orders", lambda: read_orders(call, reader(), knowledge, read_text=True)),
+        Stage("orders", lambda: read_orders(call, judge.reader(call), knowledge, read_text=True)),
         Stage("chart", chart),
         Stage("findings", lambda: recognise(seen, ordered, today, today, topic, vocabulary, orders)),
         Stage("inference", lambda: match_variants(topic, findings)),

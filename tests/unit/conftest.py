@@ -1,4 +1,4 @@
-"""A copy of the topic that a test may damage."""
+"""A copy of the topic that a test may damage, and a judge with the topic as it ships."""
 
 from __future__ import annotations
 
@@ -10,10 +10,18 @@ from typing import Any
 
 import pytest
 
+from cds_service.order_hooks import Judge
+from cds_service.settings import Settings
 from knowledge import coverage, sources
-from knowledge.loading import LOW_BACK_PAIN
+from knowledge.loading import LOW_BACK_PAIN, Knowledge
 
 _read: Callable[[Path, str], Any] = sources.read_checked
+
+
+@pytest.fixture(scope="session")
+def judge(knowledge: Knowledge) -> Judge:
+    """Under the settings that are usual."""
+    return Judge(knowledge, Settings())
 
 
 @cache

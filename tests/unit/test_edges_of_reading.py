@@ -10,13 +10,12 @@ import pytest
 from cds_service import chart
 from cds_service.chart import ChartReader
 from cds_service.envelope import parse_request
-from cds_service.order_hooks import Judge, Judged
-from cds_service.settings import Settings
-from knowledge.appraisal import Appraisal
+from cds_service.order_hooks import Judge
+from cds_service.raw_resources import with_ingredients
 from knowledge.findings import ConceptId, PrefetchKey
-from knowledge.loading import Knowledge
 from knowledge.orders import OrderCodes
 from tests.cases_as_fhir import AS_OF, SYSTEMS, concept, request_for
+from tests.judging import appraisal_of, judged_of, only_order, presence_of
 
 Json = dict[str, Any]
 
@@ -24,11 +23,6 @@ LBP = "ICD-10-CM M54.50"
 PREDNISONE = concept("RxNorm 198145")
 DAYS = {"code": "d"}
 SUBJECT = {"reference": "Patient/p1"}
-
-
-@pytest.fixture(scope="module")
-def judge(knowledge: Knowledge) -> Judge:
-    return Judge(knowledge, Settings())
 
 
 def _request(key: str | None = None, *resources: Json) -> Json:
@@ -43,26 +37,6 @@ def _request(key: str | None = None, *resources: Json) -> Json:
         for resource in resources:
             request["prefetch"][key]["entry"].append({"resource": {"id": "x", "subject": SUBJECT, **resource}})
     return request
-
-
-def _order(request: Json) -> Json:
-    order: Json = request["context"]["draftOrders"]["entry"][0]["resource"]
-    return order
-
-
-def _judged(judge: Judge, request: Json) -> Judged:
-    return judge.judge(parse_request(json.dumps(request).encode(), "order-select"), AS_OF)
-
-
-def _appraisal(judge: Judge, request: Json) -> Appraisal:
-    (found,) = _judged(judge, request).appraisals
-    assert isinstance(found, Appraisal)
-    return found
-
-
-def _presence(judge: Judge, request: Json, concept_id: str) -> str:
-    appraisal = _appraisal(judge, request)
-    return {**appraisal.findings, **appraisal.reading.notes}[ConceptId(concept_id)].presence.value
 
 
 def _observation(code: str, quantity: Json) -> Json:
@@ -122,7 +96,7 @@ def test_a_comparator_is_held_against_the_edge_of_the_threshold(
     """Below 38 is no fever and at least 38 is one; what lies on both sides of a threshold leaves it open."""
     code, unit, concept_id = measured
     quantity = {"value": value, "unit": unit, **({"comparator": comparator} if comparator else {})}
-    assert _presence(judge, _request("observations", _observation(code, quantity)), concept_id) == presence
+    assert presence_of(judge, _request("observations", _observation(code, quantity)), concept_id) == presence
 
 
 @pytest.mark.parametrize(
@@ -136,7 +110,7 @@ def test_a_range_of_lengths_is_sure_of_its_shortest_alone(
     bounds = {"low": {"value": shortest, **DAYS}, "high": {"value": longest, **DAYS}}
     dosage = [{"timing": {"repeat": {"boundsRange": bounds}}}]
     request = _request("medications", _prescription(dosageInstruction=dosage))
-    assert _presence(judge, request, "chronic-steroid-use") == presence
+    assert presence_of(judge, request, "chronic-steroid-use") == presence
 
 
 @pytest.mark.parametrize(
@@ -151,7 +125,7 @@ def test_two_instructions_run_together_or_one_after_the_other(
         for number, days in enumerate((first, second), 1)
     ]
     request = _request("medications", _prescription(dosageInstruction=dosages))
-    assert _presence(judge, request, "chronic-steroid-use") == presence
+    assert presence_of(judge, request, "chronic-steroid-use") == presence
 
 
 def test_a_drug_by_two_routes_is_systemic_where_one_of_them_is(judge: Judge) -> None:
@@ -163,7 +137,7 @@ def test_a_drug_by_two_routes_is_systemic_where_one_of_them_is(judge: Judge) -> 
     )
     for routes, presence in (([skin, mouth], "present"), ([skin], "absent")):
         dosed = {**drug, "dosageInstruction": [{"route": route} for route in routes]}
-        assert _presence(judge, _request("medications", dosed), "chronic-steroid-use") == presence
+        assert presence_of(judge, _request("medications", dosed), "chronic-steroid-use") == presence
 
 
 @pytest.mark.parametrize(
@@ -178,7 +152,7 @@ def test_a_drug_by_two_routes_is_systemic_where_one_of_them_is(judge: Judge) -> 
 def test_an_abatement_without_a_date_is_an_abatement(judge: Judge, element: Json, presence: str) -> None:
     """Weight loss that is said to be over does not count, whether anyone wrote when; abated: false is current."""
     loss = {"resourceType": "Condition", "code": concept("ICD-10-CM R63.4"), "onsetDateTime": "2026-02-01", **element}
-    assert _presence(judge, _request("conditions", loss), "unexplained-weight-loss") == presence
+    assert presence_of(judge, _request("conditions", loss), "unexplained-weight-loss") == presence
 
 
 @pytest.mark.parametrize("where", ["contained", "prefetched"])
@@ -196,7 +170,7 @@ def test_a_modifier_extension_on_the_drug_itself_leaves_its_prescription_unread(
         request = _request("medications", prescription)
         if where == "prefetched":
             request["prefetch"]["medications"]["entry"].append({"resource": medication})
-        assert _presence(judge, request, "chronic-steroid-use") == presence
+        assert presence_of(judge, request, "chronic-steroid-use") == presence
 
 
 HARMLESS = concept("RxNorm 314076")
@@ -240,7 +214,7 @@ def test_a_drug_is_what_it_is_made_of(judge: Judge, code: Any, ingredient: Any, 
     """Prednisone among the ingredients of a tablet is prednisone, unless RxNorm says itself what the product is."""
     substance = {"resourceType": "Substance", "id": "substance", "code": PREDNISONE}
     drug = {name: value for name, value in (("code", code), ("ingredient", ingredient)) if value is not None}
-    assert _presence(judge, _prescribed(drug, substance), "chronic-steroid-use") == presence
+    assert presence_of(judge, _prescribed(drug, substance), "chronic-steroid-use") == presence
 
 
 def test_an_ingredient_is_looked_for_where_its_drug_stands(judge: Judge) -> None:
@@ -252,7 +226,7 @@ def test_an_ingredient_is_looked_for_where_its_drug_stands(judge: Judge) -> None
     del prescription["medicationCodeableConcept"]
     request = _request("medications", {**prescription, "contained": [{**substance, "code": HARMLESS}]})
     request["prefetch"]["medications"]["entry"].append({"resource": drug})
-    assert _presence(judge, request, "chronic-steroid-use") == "present"
+    assert presence_of(judge, request, "chronic-steroid-use") == "present"
 
 
 @pytest.mark.parametrize("kind", ["Substance", "MedicationKnowledge", "Condition", None])
@@ -260,7 +234,7 @@ def test_a_drug_that_is_no_medication_is_not_read(judge: Judge, kind: str | None
     """A reference to something else says neither that a drug is taken nor that none is."""
     for code in (HARMLESS, PREDNISONE):
         request = _prescribed({"resourceType": kind, "code": code})
-        assert _presence(judge, request, "chronic-steroid-use") == "unknown"
+        assert presence_of(judge, request, "chronic-steroid-use") == "unknown"
 
 
 @pytest.mark.parametrize(
@@ -281,7 +255,7 @@ def test_a_resource_of_another_type_in_the_place_of_a_key_is_not_its_answer(
     request = _request()
     fine = {"status": "final" if kind == "Observation" else "completed", "code": concept("SNOMED 38341003")}
     request["prefetch"][key] = {"resourceType": kind, "id": "x", "subject": SUBJECT, **fine}
-    assert (PrefetchKey(key) in _judged(judge, request).chart.delivered) is complete
+    assert (PrefetchKey(key) in judged_of(judge, request).chart.delivered) is complete
 
 
 @pytest.mark.parametrize(("status", "seen"), [("completed", 1), ("in-progress", 0)])
@@ -289,7 +263,7 @@ def test_a_study_under_way_is_no_earlier_study(judge: Judge, status: str, seen: 
     """A radiograph that is being taken has not been seen by anybody; one that was completed is earlier imaging."""
     study = {"resourceType": "Procedure", "status": status, "code": concept("CPT 72100")}
     request = _request("procedures", {**study, "performedDateTime": "2026-02-25"})
-    assert len(_appraisal(judge, request).reading.earlier_imaging) == seen
+    assert len(appraisal_of(judge, request).reading.earlier_imaging) == seen
 
 
 RESOLVED = {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/condition-clinical", "code": "resolved"}]}
@@ -309,25 +283,25 @@ def test_a_contained_reason_is_dated_as_of_its_order_only_without_a_date_of_its_
     """A fever that was over last summer is none for being carried inside the order; an undated one is the order's."""
     request = _request()
     fever = {"resourceType": "Condition", "id": "r", "code": concept("ICD-10-CM R50.9"), "clinicalStatus": RESOLVED}
-    _order(request).update(contained=[{**fever, **dates}], reasonReference=[{"reference": "#r"}])
-    assert _presence(judge, request, "infection") == presence
+    only_order(request).update(contained=[{**fever, **dates}], reasonReference=[{"reference": "#r"}])
+    assert presence_of(judge, request, "infection") == presence
 
 
 def test_two_conditions_of_one_id_are_both_read(judge: Judge) -> None:
     """A reason that bears the id of another diagnosis does not put that diagnosis out."""
     pain = {"resourceType": "Condition", "id": "twice", "code": concept(LBP), "onsetDateTime": "2026-02-20"}
     request = _request("conditions", pain, {**pain, "code": concept("ICD-10-CM C61")})
-    del _order(request)["reasonCode"]
-    _order(request)["reasonReference"] = [{"reference": "Condition/twice"}]
-    assert _presence(judge, request, "low-back-pain") == "present"
-    assert _presence(judge, request, "cancer") == "present"
+    del only_order(request)["reasonCode"]
+    only_order(request)["reasonReference"] = [{"reference": "Condition/twice"}]
+    assert presence_of(judge, request, "low-back-pain") == "present"
+    assert presence_of(judge, request, "cancer") == "present"
 
 
 def test_an_order_that_is_sent_twice_is_judged_once(judge: Judge) -> None:
     """Two drafts of one id get one appraisal, and one card."""
     request = _request()
     request["context"]["draftOrders"]["entry"] *= 2
-    judged = _judged(judge, request)
+    judged = judged_of(judge, request)
     assert (len(judged.appraisals), len(judged.cards)) == (1, 1)
 
 
@@ -335,7 +309,7 @@ def test_nobody_is_younger_than_nothing(judge: Judge) -> None:
     """Someone born some day of this year is not yet one, however much of the year is left."""
     request = _request()
     request["prefetch"]["patient"]["birthDate"] = "2026"
-    appraisal = _appraisal(judge, request)
+    appraisal = appraisal_of(judge, request)
     assert [each.label for each in appraisal.findings[ConceptId("elderly")].evidence] == ["age 0 years"]
     assert appraisal.reading.is_child
 
@@ -353,12 +327,12 @@ def test_what_parts_of_studies_cost_grows_with_the_square_of_their_number(
 
     monkeypatch.setattr(OrderCodes, "is_component_beside", counting)
     request = _request()
-    order = _order(request)
+    order = only_order(request)
     codes = ["72132"] * 40 + ["72265"] * 40
     request["context"]["draftOrders"]["entry"] = [
         {"resource": {**order, "id": f"o{number}", "code": concept(f"CPT {code}")}} for number, code in enumerate(codes)
     ]
-    _judged(judge, {**request, "context": {**request["context"], "selections": ["ServiceRequest/o0"]}})
+    judged_of(judge, {**request, "context": {**request["context"], "selections": ["ServiceRequest/o0"]}})
     assert 40 * 40 <= len(asked) <= 80 * 80
 
 
@@ -380,7 +354,7 @@ def test_an_end_before_its_onset_ends_nothing(
     fever = {"resourceType": "Condition", "code": concept("ICD-10-CM R50.9")}
     dates = {"onsetDateTime": onset, "abatementDateTime": end, "recordedDate": "2020-01-01"}
     status = {"clinicalStatus": {"coding": [{"code": clinical}]}} if clinical else {}
-    assert _presence(judge, _request("conditions", {**fever, **dates, **status}), "infection") == presence
+    assert presence_of(judge, _request("conditions", {**fever, **dates, **status}), "infection") == presence
 
 
 LONG_AGO = {"start": "2024-03-01", "end": "2024-03-20"}
@@ -417,7 +391,7 @@ def test_a_drug_whose_dates_contradict_each_other_is_not_over(
     """Prednisone that ended before it began may be taken today; what was given for days to come was given."""
     drug = {"resourceType": kind, "status": "completed", "medicationCodeableConcept": PREDNISONE, **dates}
     request = _request("medications", drug)
-    assert _presence(judge, request, "chronic-steroid-use") == presence
+    assert presence_of(judge, request, "chronic-steroid-use") == presence
 
 
 @pytest.mark.parametrize(("bounds", "presence"), [(LONG_AGO, "absent"), (REVERSED, "unknown")])
@@ -425,7 +399,7 @@ def test_a_dosage_that_ends_before_it_starts_dates_no_prescription(judge: Judge,
     """A prescription of two years ago with bounds that lie the wrong way round may reach into this year."""
     dosage = [{"timing": {"repeat": {"boundsPeriod": bounds}}}]
     request = _request("medications", _prescription(authoredOn="2024-03-01", dosageInstruction=dosage))
-    assert _presence(judge, request, "chronic-steroid-use") == presence
+    assert presence_of(judge, request, "chronic-steroid-use") == presence
 
 
 @pytest.mark.parametrize(
@@ -455,7 +429,7 @@ def test_of_two_times_of_a_measurement_either_may_be_meant(judge: Judge, times: 
     """A temperature of last year that is of yesterday too may be of either day, and of any between them."""
     fever = _observation("LOINC 8310-5", {"value": 39.2, "code": "Cel", "unit": "Cel"})
     del fever["effectiveDateTime"]
-    assert _presence(judge, _request("observations", {**fever, **times}), "infection") == presence
+    assert presence_of(judge, _request("observations", {**fever, **times}), "infection") == presence
 
 
 @pytest.mark.parametrize(
@@ -472,7 +446,7 @@ def test_of_two_times_of_a_measurement_either_may_be_meant(judge: Judge, times: 
 def test_what_is_told_of_before_it_begins_may_have_begun(judge: Judge, dates: Json, presence: str) -> None:
     """A metastasis that was recorded years before its onset to come is one, wherever the wrong date stands."""
     cancer = {"resourceType": "Condition", "code": concept("ICD-10-CM C79.51"), **dates}
-    assert _presence(judge, _request("conditions", cancer), "cancer") == presence
+    assert presence_of(judge, _request("conditions", cancer), "cancer") == presence
 
 
 def test_an_operation_that_ended_before_it_began_was_some_time(judge: Judge) -> None:
@@ -480,7 +454,7 @@ def test_an_operation_that_ended_before_it_began_was_some_time(judge: Judge) -> 
     period = {"start": "2062-03-01", "end": "2016-03-02"}
     operation = {"resourceType": "Procedure", "status": "completed", "code": concept("CPT 63030")}
     request = _request("procedures", {**operation, "performedPeriod": period})
-    assert _presence(judge, request, "prior-lumbar-surgery") == "present"
+    assert presence_of(judge, request, "prior-lumbar-surgery") == "present"
 
 
 OVER = [{"timing": {"repeat": {"boundsPeriod": {"end": "2025-01-01"}}}}]
@@ -503,7 +477,7 @@ def test_a_drug_that_was_over_before_it_was_prescribed_has_no_length(
         "intent": "order",
         "medicationCodeableConcept": concept("RxNorm 198145"),
     }
-    assert _presence(judge, _request("medications", {**drug, **changes}), "chronic-steroid-use") == presence
+    assert presence_of(judge, _request("medications", {**drug, **changes}), "chronic-steroid-use") == presence
 
 
 def test_a_value_beside_the_reason_for_none_may_be_one(judge: Judge) -> None:
@@ -517,22 +491,24 @@ def test_a_value_beside_the_reason_for_none_may_be_one(judge: Judge) -> None:
     }
     fever["effectiveDateTime"] = "2026-03-01"
     value = {"valueQuantity": {"value": 39.2, "code": "Cel", "unit": "Cel"}}
-    assert _presence(judge, _request("observations", {**fever, **value}), "infection") == "unknown"
-    assert _presence(judge, _request("observations", fever), "infection") == "absent"
+    assert presence_of(judge, _request("observations", {**fever, **value}), "infection") == "unknown"
+    assert presence_of(judge, _request("observations", fever), "infection") == "absent"
 
 
 def test_what_is_of_today_here_is_not_of_tomorrow_when_it_cannot_be_read(judge: Judge) -> None:
     """A drug handed over this noon, which another zone writes as tomorrow, may be taken."""
     given = {"resourceType": "MedicationDispense", "status": "completed", "daysSupply": {"value": 30, "code": "d"}}
     given |= {"medicationCodeableConcept": concept("RxNorm 105585"), "whenHandedOver": "2026-03-03T00:30:00+14:00"}
-    assert _presence(judge, _request("medications", given), "immunosuppression") == "unknown"
+    assert presence_of(judge, _request("medications", given), "immunosuppression") == "unknown"
 
 
 @pytest.mark.parametrize("code", ["SCT254837009", "AC7951", "DX79"])
 def test_letters_before_digits_are_no_pseudo_code(judge: Judge, code: str) -> None:
     """Beside a diagnosis of no concern, what is written under ICD-10-CM and is no code of it may be any."""
     codes = {"coding": [*concept("ICD-10-CM I10")["coding"], {"system": SYSTEMS["ICD-10-CM"], "code": code}]}
-    assert _presence(judge, _request("conditions", {"resourceType": "Condition", "code": codes}), "cancer") == "unknown"
+    assert (
+        presence_of(judge, _request("conditions", {"resourceType": "Condition", "code": codes}), "cancer") == "unknown"
+    )
 
 
 def test_what_is_given_out_is_held_against_each_prescription_once(
@@ -554,7 +530,7 @@ def test_what_is_given_out_is_held_against_each_prescription_once(
     given["authorizingPrescription"] = [{"reference": "MedicationRequest/mr"}] * 10
     request = _request("medications", prescription)
     request["prefetch"]["medications"]["entry"] += [{"resource": {**given, "id": f"d{n}"}} for n in range(40)]
-    _judged(judge, request)
+    judged_of(judge, request)
     assert len(read) == 2
 
 
@@ -571,12 +547,12 @@ def test_what_is_given_out_is_held_against_each_prescription_once(
 def test_a_drug_that_was_given_and_cannot_be_read_is_a_gap(judge: Judge, kind: str, drug: Json, presence: str) -> None:
     """What was given out or taken under no name that is read may be prednisone, unless its prescription came too."""
     given = {"resourceType": kind, "status": "completed", **drug}
-    assert _presence(judge, _request("medications", given), "chronic-steroid-use") == presence
+    assert presence_of(judge, _request("medications", given), "chronic-steroid-use") == presence
     prescription = {"resourceType": "MedicationRequest", "status": "active", "intent": "order", "id": "mr"}
     prescription |= {"medicationCodeableConcept": HARMLESS}
     named = {"authorizingPrescription": [{"reference": "MedicationRequest/mr"}]}
     request = _request("medications", {**given, **named, "id": "given"}, prescription)
-    assert _presence(judge, request, "chronic-steroid-use") == "absent"
+    assert presence_of(judge, request, "chronic-steroid-use") == "absent"
 
 
 def test_a_drug_of_more_dosages_than_any_has_no_length_that_is_known(judge: Judge) -> None:
@@ -586,7 +562,7 @@ def test_a_drug_of_more_dosages_than_any_has_no_length_that_is_known(judge: Judg
         drug = {"resourceType": "MedicationRequest", "status": "completed", "intent": "order"}
         drug |= {"authoredOn": "2025-09-01", "medicationCodeableConcept": PREDNISONE}
         drug["dosageInstruction"] = [{"timing": {"repeat": {"boundsPeriod": bounds}}}] * number
-        assert _presence(judge, _request("medications", drug), "chronic-steroid-use") == presence
+        assert presence_of(judge, _request("medications", drug), "chronic-steroid-use") == presence
 
 
 def test_what_many_references_of_a_drug_lead_to_is_looked_at_once(judge: Judge) -> None:
@@ -599,6 +575,38 @@ def test_what_many_references_of_a_drug_lead_to_is_looked_at_once(judge: Judge) 
     for code in codes:
         condition = {"resourceType": "Condition", "id": code, "code": concept(f"ICD-10-CM {code}"), "subject": SUBJECT}
         request["prefetch"]["conditions"]["entry"].append({"resource": condition})
-    (entry,) = [each for each in _judged(judge, request).chart.entries if each.prescription is not None]
+    (entry,) = [each for each in judged_of(judge, request).chart.entries if each.prescription is not None]
     assert entry.prescription is not None
     assert [coding.code for coding in entry.prescription.indications] == [code.replace(".", "") for code in codes]
+
+
+@pytest.mark.parametrize("repeats", [b"2", b"2.0"])
+def test_a_whole_number_of_repeats_is_one_however_it_is_written(judge: Judge, repeats: bytes) -> None:
+    """Thirty days with two repeats are ninety, written with a fraction or without."""
+    drug = {"resourceType": "MedicationRequest", "status": "completed", "intent": "order", "authoredOn": "2025-09-01"}
+    supply = {"expectedSupplyDuration": {"value": 30, **DAYS}, "numberOfRepeatsAllowed": 123456}
+    request = _request("medications", {**drug, "medicationCodeableConcept": PREDNISONE, "dispenseRequest": supply})
+    body = json.dumps(request).encode().replace(b"123456", repeats)
+    (entry,) = [
+        each
+        for each in judge.judge(parse_request(body, "order-select"), AS_OF).chart.entries
+        if each.prescription is not None
+    ]
+    assert entry.prescription is not None
+    assert (entry.prescription.course.shortest, entry.prescription.course.longest) == (90, 90)
+
+
+def test_a_drug_that_many_prescribe_is_made_of_the_same_once(judge: Judge, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ingredients of one Medication are put together once for all prescriptions of it."""
+    made: list[Json] = []
+    monkeypatch.setattr(
+        chart, "with_ingredients", lambda drug, resolve: (made.append(drug), with_ingredients(drug, resolve))[1]
+    )
+    medication = {"resourceType": "Medication", "id": "m", "code": LOCAL}
+    medication |= {"ingredient": [{"itemCodeableConcept": PREDNISONE}]}
+    drug = {"resourceType": "MedicationRequest", "status": "active", "intent": "order"}
+    drug |= {"medicationReference": {"reference": "Medication/m"}}
+    request = _request("medications", *[{**drug, "id": f"r{number}"} for number in range(9)])
+    request["prefetch"]["medications"]["entry"].append({"resource": medication})
+    assert presence_of(judge, request, "chronic-steroid-use") != "absent"
+    assert len(made) == 1

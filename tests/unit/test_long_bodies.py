@@ -16,11 +16,9 @@ from cds_service.long_bodies import LONG, Entries, parse_long
 from cds_service.order_hooks import Judge, Judged
 from cds_service.prefetch import SILENT, Delivered, read_prefetch
 from cds_service.problems import Problem
-from cds_service.settings import Settings
 from cds_service.silence import Silence
 from knowledge.appraisal import Appraisal
 from knowledge.findings import ConceptId, PrefetchKey
-from knowledge.loading import Knowledge
 from tests.cases_as_fhir import AS_OF, PATIENT, concept, request_for, rulings, today_of
 
 Json = dict[str, Any]
@@ -32,11 +30,6 @@ STORY = {
 }
 SUBJECT = {"reference": f"Patient/{PATIENT}"}
 FEVER = {"code": concept("LOINC 8310-5"), "valueQuantity": {"value": 39.2, "code": "Cel", "unit": "Cel"}}
-
-
-@pytest.fixture(scope="module")
-def judge(knowledge: Knowledge) -> Judge:
-    return Judge(knowledge, Settings())
 
 
 @pytest.fixture
@@ -317,7 +310,7 @@ def test_a_fault_in_an_entry_is_told_with_its_place_in_the_body(judge: Judge) ->
 
 def test_the_judge_lets_go_what_says_nothing(judge: Judge) -> None:
     """Of a long chart it holds the pain and the metastasis, and no more."""
-    reader = judge._reader(parse_request(_written(_long(_entry(600, "ICD-10-CM C79.51"))), "order-select"), AS_OF)
+    reader = judge.reader(parse_request(_written(_long(_entry(600, "ICD-10-CM C79.51"))), "order-select"), AS_OF)
     assert isinstance(reader, ChartReader)
     held = [each.get("id") for each in reader.delivered.parts[PrefetchKey.CONDITIONS].resources if each is not SILENT]
     assert held[-1] == "x600"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
@@ -10,16 +9,14 @@ import pytest
 from cds_service import draft_orders
 from cds_service.chart import ChartReader
 from cds_service.codings import MOST_CODINGS, codings_of
-from cds_service.envelope import parse_request
-from cds_service.order_hooks import Judge, Judged
+from cds_service.order_hooks import Judge
 from cds_service.raw_resources import each_apart
-from cds_service.settings import Settings
 from knowledge.appraisal import Appraisal
 from knowledge.findings import Coding, ConceptId, PrefetchKey, Presence
-from knowledge.loading import Knowledge
 from knowledge.orders import OrderCodes
 from knowledge.vocabulary import read_coding
-from tests.cases_as_fhir import AS_OF, PATIENT, concept, request_for
+from tests.cases_as_fhir import PATIENT, concept, request_for
+from tests.judging import appraisal_of, judged_of, only_order, presence_of
 
 Json = dict[str, Any]
 
@@ -29,39 +26,15 @@ FEVER = {"code": concept("LOINC 8310-5"), "valueQuantity": {"value": 39.2, "code
 SUBJECT = {"reference": f"Patient/{PATIENT}"}
 
 
-@pytest.fixture(scope="module")
-def judge(knowledge: Knowledge) -> Judge:
-    return Judge(knowledge, Settings())
-
-
 def _request(*conditions: Json, code: str = "CPT 72148", reasons: tuple[str, ...] = (LBP,)) -> Json:
     pain = {"code": LBP, "onset": "2026-02-20"}
     chart = {"birth_date": "1981-05-10", "conditions": [pain, *conditions]}
     return request_for({"order": {"code": code, "reasons": list(reasons)}, "chart": chart}, hook="order-sign")
 
 
-def _order(request: Json) -> Json:
-    order: Json = request["context"]["draftOrders"]["entry"][0]["resource"]
-    return order
-
-
 def _add_draft(request: Json, code: str, **changes: Any) -> None:
-    draft = {**_order(request), "id": "other", "code": concept(code), **changes}
+    draft = {**only_order(request), "id": "other", "code": concept(code), **changes}
     request["context"]["draftOrders"]["entry"].append({"resource": draft})
-
-
-def _judged(judge: Judge, request: Json) -> Judged:
-    return judge.judge(parse_request(json.dumps(request).encode(), "order-sign"), AS_OF)
-
-
-def _appraisal(judge: Judge, request: Json) -> Appraisal:
-    (found,) = _judged(judge, request).appraisals
-    assert isinstance(found, Appraisal)
-    return found
-
-
-def _presence(judge: Judge, request: Json, name: str) -> str:
-    return _appraisal(judge, request).findings[ConceptId(name)].presence.value
 
 
 def _panel(**changes: Any) -> Json:
@@ -75,14 +48,14 @@ def _panel(**changes: Any) -> Json:
 def test_components_of_a_panel_that_an_order_names_are_read(judge: Judge, element: str, is_contained: bool) -> None:
     """39.2 degrees within the vital signs that are the reason of an order are a fever."""
     request = _request()
-    assert _presence(judge, request, "infection") == "absent"
-    order = _order(request)
+    assert presence_of(judge, request, "infection") == "absent"
+    order = only_order(request)
     order[element] = [{"reference": "#o1" if is_contained else "Observation/o1"}]
     if is_contained:
         order["contained"] = [_panel()]
     else:
         request["context"]["draftOrders"]["entry"].append({"resource": _panel()})
-    assert _presence(judge, request, "infection") == "present"
+    assert presence_of(judge, request, "infection") == "present"
 
 
 def test_what_may_change_the_meaning_of_a_panel_changes_that_of_its_components() -> None:
@@ -123,11 +96,11 @@ def test_a_component_that_cannot_be_read_is_a_gap_as_an_observation_is(
     panel = {"resource": _panel(component=component)}
     if is_a_reason:
         request["context"]["draftOrders"]["entry"].append(panel)
-        _order(request)["supportingInfo"] = [{"reference": "Observation/o1"}]
-        assert _presence(judge, request, "infection") == ("unknown" if gaps else "absent")
+        only_order(request)["supportingInfo"] = [{"reference": "Observation/o1"}]
+        assert presence_of(judge, request, "infection") == ("unknown" if gaps else "absent")
     else:
         request["prefetch"]["observations"]["entry"].append(panel)
-        chart = _judged(judge, request).chart
+        chart = judged_of(judge, request).chart
         assert [gap.why for gap in chart.gaps] == gaps
         assert (PrefetchKey.OBSERVATIONS in chart.delivered) is not bool(gaps)
 
@@ -140,7 +113,7 @@ def test_components_within_components_are_read(judge: Judge, depth: int) -> None
         component = {**HARMLESS, "component": [component]}
     request = _request()
     request["prefetch"]["observations"]["entry"].append({"resource": _panel(component=[component])})
-    assert _presence(judge, request, "infection") == "present"
+    assert presence_of(judge, request, "infection") == "present"
 
 
 def _member(identity: str, **changes: Any) -> Json:
@@ -181,20 +154,20 @@ def test_contained_members_of_a_panel_are_read(
     """
     request = _request()
     panel = _panel(component=[], **members)
-    holder = _order(request) if where == "contained reason" else panel
+    holder = only_order(request) if where == "contained reason" else panel
     holder["contained"] = contained
     if where == "chart":
         request["prefetch"]["observations"]["entry"].append({"resource": panel})
     elif where == "reason":
         request["context"]["draftOrders"]["entry"].append({"resource": panel})
-        _order(request)["reasonReference"] = [{"reference": "Observation/o1"}]
+        only_order(request)["reasonReference"] = [{"reference": "Observation/o1"}]
     else:
         holder["contained"] = [panel, *contained]
-        _order(request)["reasonReference"] = [{"reference": "#o1"}]
+        only_order(request)["reasonReference"] = [{"reference": "#o1"}]
     if presence == "lost":
         presence = "absent" if where == "chart" else "unknown"
-        assert len(_judged(judge, request).chart.gaps) == (where == "chart")
-    assert _presence(judge, request, "infection") == presence
+        assert len(judged_of(judge, request).chart.gaps) == (where == "chart")
+    assert presence_of(judge, request, "infection") == presence
 
 
 @pytest.mark.parametrize(
@@ -206,7 +179,7 @@ def test_a_member_with_a_time_of_its_own_is_of_that_time(judge: Judge, time: Jso
     request = _request()
     panel = _panel(**_naming("warm"), component=[], contained=[{**WARM, **time}])
     request["prefetch"]["observations"]["entry"].append({"resource": panel})
-    assert _presence(judge, request, "infection") == presence
+    assert presence_of(judge, request, "infection") == presence
 
 
 @pytest.mark.parametrize(
@@ -216,7 +189,7 @@ def test_a_part_of_a_panel_stands_under_the_id_of_its_panel(judge: Judge, parts:
     """Whoever looks for a fever within vital signs is led to the vital signs, which can be looked up."""
     request = _request()
     request["prefetch"]["observations"]["entry"].append({"resource": _panel(**parts)})
-    (evidence,) = _appraisal(judge, request).findings[ConceptId("infection")].evidence
+    (evidence,) = appraisal_of(judge, request).findings[ConceptId("infection")].evidence
     assert evidence.reference == "Observation/o1"
 
 
@@ -233,9 +206,9 @@ def test_what_is_named_many_times_is_read_once(judge: Judge, monkeypatch: pytest
     request = _request()
     names = [f"m{number}" for number in range(50)]
     panels = [_panel(id=f"p{number}", component=[], **_naming(*names)) for number in range(50)]
-    _order(request)["contained"] = [*panels, *(_member(name, **FEVER) for name in names)]
-    _order(request)["supportingInfo"] = [{"reference": f"#p{number % 50}"} for number in range(500)]
-    assert _presence(judge, request, "infection") == "present"
+    only_order(request)["contained"] = [*panels, *(_member(name, **FEVER) for name in names)]
+    only_order(request)["supportingInfo"] = [{"reference": f"#p{number % 50}"} for number in range(500)]
+    assert presence_of(judge, request, "infection") == "present"
     assert len(asked) == 100
 
 
@@ -255,17 +228,17 @@ def test_a_measurement_over_a_period_may_be_of_any_of_its_days(judge: Judge, per
     request = _request()
     observation = {"resourceType": "Observation", "id": "o", "status": "final", "subject": SUBJECT, **FEVER}
     request["prefetch"]["observations"]["entry"].append({"resource": {**observation, "effectivePeriod": period}})
-    assert _presence(judge, request, "infection") == presence
+    assert presence_of(judge, request, "infection") == presence
 
 
 def test_a_reason_for_one_half_of_a_study_is_one_for_the_study(judge: Judge) -> None:
     """Suspected cauda equina syndrome as the reason of a myelogram's injection is that of the CT myelography too."""
     request = _request(code="CPT 72132")
     _add_draft(request, "CPT 72265")
-    assert _presence(judge, request, "cauda-equina") == "absent"
+    assert presence_of(judge, request, "cauda-equina") == "absent"
     request["context"]["draftOrders"]["entry"][1]["resource"]["reasonCode"] = [concept(CAUDA_EQUINA)]
-    assert _presence(judge, request, "cauda-equina") == "present"
-    assert _appraisal(judge, request).order.procedures == ("ct-myelography-lumbar-spine",)
+    assert presence_of(judge, request, "cauda-equina") == "present"
+    assert appraisal_of(judge, request).order.procedures == ("ct-myelography-lumbar-spine",)
 
 
 @pytest.mark.parametrize(
@@ -284,14 +257,14 @@ def test_a_reason_for_a_part_is_one_for_every_study_it_may_belong_to(
 ) -> None:
     """Cauda equina syndrome is the reason of both CTs beside one injection; it goes along with neither, or unnamed."""
     request = _request(code="CPT 72132")
-    order, reason = _order(request), [concept(LBP), concept(CAUDA_EQUINA)]
+    order, reason = only_order(request), [concept(LBP), concept(CAUDA_EQUINA)]
     told = [(identity, "CPT 72132", order["reasonCode"], f"{number}") for number, identity in enumerate(mains)]
     told += [(identity, "CPT 72265", reason, f"{number}") for number, identity in enumerate(injections)]
     request["context"]["draftOrders"]["entry"] = [
         {"resource": {**order, "id": identity, "code": concept(code), "reasonCode": reasons, "note": note}}
         for identity, code, reasons, note in told
     ]
-    judged = _judged(judge, request)
+    judged = judged_of(judge, request)
     assert len(judged.orders) == len(mains)
     for each in judged.orders:
         assert isinstance(each.appraisal, Appraisal)
@@ -318,7 +291,7 @@ def test_reasons_for_a_part_of_many_studies_are_not_read_for_each(
     for number in range(9):
         _add_draft(request, "CPT 72132", id=f"o{number}", note=f"{number}")
     _add_draft(request, "CPT 72265", reasonCode=[concept(each) for each in reasons])
-    appraisals = _judged(judge, request).appraisals
+    appraisals = judged_of(judge, request).appraisals
     assert len(asked) == len(appraisals) == 10
     for each in appraisals:
         assert isinstance(each, Appraisal)
@@ -333,8 +306,8 @@ def test_a_draft_that_is_not_carried_out_makes_no_other_study(judge: Judge, chan
     alone = _request({"code": CAUDA_EQUINA}, code="CPT 72132")
     beside = _request({"code": CAUDA_EQUINA}, code="CPT 72132")
     _add_draft(beside, "CPT 72265", **changes)
-    (expected,) = _judged(judge, alone).orders
-    order = next(each for each in _judged(judge, beside).orders if each.draft.resource["id"] == "order-1")
+    (expected,) = judged_of(judge, alone).orders
+    order = next(each for each in judged_of(judge, beside).orders if each.draft.resource["id"] == "order-1")
     assert expected.card is not None
     assert expected.card.indicator.value == "critical"
     assert order.card is not None
@@ -361,7 +334,7 @@ def test_what_drafts_cost_does_not_grow_with_codes_that_are_not_ours(
         draft["code"]["coding"] += [
             {"system": "http://loinc.org", "code": f"{1000 + number}-{code % 10}"} for code in range(50)
         ]
-    _judged(judge, request)
+    judged_of(judge, request)
     assert len(beside) >= 50
     assert max(beside) == 1
 
@@ -401,7 +374,7 @@ def test_an_age_with_a_sign_before_it_tells_no_days(judge: Judge) -> None:
         retention = request["prefetch"]["conditions"]["entry"][-1]["resource"]
         retention.pop("onsetDateTime", None)
         retention["onsetAge"] = {**since, **({"comparator": comparator} if comparator else {})}
-        assert _presence(judge, request, "cauda-equina") == presence
+        assert presence_of(judge, request, "cauda-equina") == presence
 
 
 @pytest.mark.parametrize("where", ["drafts", "chart", "nowhere"])
@@ -414,12 +387,12 @@ def test_members_of_a_panel_that_an_order_names_are_looked_for(
     fever = {"resourceType": "Observation", "id": "w", "status": "final", "subject": SUBJECT, **FEVER}
     panel = _panel(hasMember=[{"reference": "Observation/w"}])
     del panel["component"]
-    _order(request)[element] = [{"reference": "Observation/o1"}]
+    only_order(request)[element] = [{"reference": "Observation/o1"}]
     drafts, chart = request["context"]["draftOrders"]["entry"], request["prefetch"]["observations"]["entry"]
     drafts.append({"resource": panel})
     if where != "nowhere":
         (drafts if where == "drafts" else chart).append({"resource": fever | {"effectiveDateTime": "2026-03-01"}})
-    assert _presence(judge, request, "infection") == (lost if where == "nowhere" else "present")
+    assert presence_of(judge, request, "infection") == (lost if where == "nowhere" else "present")
 
 
 def test_a_part_in_a_sites_own_code_is_passed_over_in_what_goes_with_an_order(judge: Judge) -> None:
@@ -428,5 +401,14 @@ def test_a_part_in_a_sites_own_code_is_passed_over_in_what_goes_with_an_order(ju
         request = _request()
         local = {"code": concept("local 4711"), "valueString": "left arm"}
         request["context"]["draftOrders"]["entry"].append({"resource": _panel(component=[local])})
-        _order(request)[element] = [{"reference": "Observation/o1"}]
-        assert _presence(judge, request, "infection") == presence
+        only_order(request)[element] = [{"reference": "Observation/o1"}]
+        assert presence_of(judge, request, "infection") == presence
+
+
+def test_a_blank_before_a_reference_into_an_order_changes_nothing(judge: Judge) -> None:
+    """The members of a panel within an order are found there however the panel is named."""
+    for reference in ("#o1", " #o1"):
+        request = _request()
+        only_order(request)["contained"] = [_panel(component=[], **_naming("warm")), WARM]
+        only_order(request)["reasonReference"] = [{"reference": reference}]
+        assert presence_of(judge, request, "infection") == "present"
