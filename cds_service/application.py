@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, date, datetime
-from functools import lru_cache, partial
+from functools import partial
 from importlib import import_module
 from importlib.metadata import version
-from typing import Any
 
 from flask import Flask, Request
-from flask.sessions import NullSession, SessionInterface, SessionMixin
-from werkzeug.routing import Map, MapAdapter, Rule
+from werkzeug.routing import MapAdapter
 
 from cds_service import metrics
-from cds_service.callers import register_callers
+from cds_service.callers import Callers
 from cds_service.discovery import discovery_blueprint, openapi_blueprint
 from cds_service.errors import register_errors
 from cds_service.feedback import feedback_blueprint
@@ -22,56 +20,24 @@ from cds_service.fetching import Fetcher
 from cds_service.fhir_client import FhirClient
 from cds_service.health import health_blueprint, metrics_blueprint
 from cds_service.memory import Memory
-from cds_service.order_hooks import Judge, order_hooks_blueprint
+from cds_service.order_hooks import Judge, OrderHooks, order_hooks_blueprint
 from cds_service.pages import guideline_blueprint, report_blueprint, try_blueprint
+from cds_service.passage import Passage, register_passage
 from cds_service.recorder import Recorder
-from cds_service.request_log import register_request_log
 from cds_service.settings import Auth, Settings
+from cds_service.short_cut import ShortCut
 from cds_service.store import Store
 from cds_service.upkeep import purge_after
 from cds_service.uuids import new_uuid
-from cds_service.wsgi import PlainPaths, register_cors, register_security_headers
+from cds_service.wsgi import PlainPaths
 from knowledge.loading import load_low_back_pain
 
 
-class _NoSessions(SessionInterface):
-    """Nobody has a session, so all have the same."""
-
-    _NONE = NullSession()
-
-    def open_session(self, app: Flask, request: Request) -> SessionMixin:
-        return self._NONE
-
-
 class _App(Flask):
-    """Flask without its question, eight times a request, whether a function is a coroutine: none of ours is."""
-
-    session_interface = _NoSessions()
-
-    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        return func
+    """Flask that tells routes apart by their paths alone: what a request says of its host is never looked at."""
 
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
-        """Routes are told apart by their paths alone, and no address is built from the one that was called."""
-        if request is None:
-            return None
-        return _Routes(self.url_map, "", "", "", "http", request.path, request.method)
-
-
-class _Routes(MapAdapter):
-    """Remembers which route the last paths took: nearly all calls take the same few."""
-
-    def match(self, *asked: Any, **named: Any) -> Any:
-        """The rule and its arguments; raises HTTPException. Who asks which methods a path has is not remembered."""
-        if asked or named != {"return_rule": True}:
-            return super().match(*asked, **named)
-        rule, arguments = _match(self.map, self.path_info, self.default_method)
-        return rule, dict(arguments)
-
-
-@lru_cache(64)
-def _match(routes: Map, path: str, method: str) -> tuple[Rule, Mapping[str, Any]]:
-    return MapAdapter(routes, "", "", "", "http", path, method).match(return_rule=True)
+        return MapAdapter(self.url_map, "", "", "", "http", request.path, request.method) if request else None
 
 
 def create_app(
@@ -101,13 +67,13 @@ def create_app(
     metrics.service_runs(version("lumbar-imaging-cds"), guideline)
     app.extensions |= {"judge": judge, "store": store, "recorder": recorder, "trust": trust}
     app.extensions["fetchers"] = (keys, charts)
-    register_request_log(app, new_uuid)
+    origins = trust.origins if trust is not None else frozenset("*")
+    passage = Passage(Callers(settings, by_token), origins, new_uuid)
+    hooks = OrderHooks(judge, fhir, today, new_uuid, memory.remember)
+    register_passage(app, passage)
     register_errors(app)
-    register_security_headers(app)
-    register_cors(app, trust.origins if trust is not None else frozenset("*"))
-    register_callers(app, settings, by_token)
     app.register_blueprint(discovery_blueprint())
-    app.register_blueprint(order_hooks_blueprint(judge, fhir, today, new_uuid, memory.remember))
+    app.register_blueprint(order_hooks_blueprint(hooks))
     app.register_blueprint(feedback_blueprint(store, keep_comments=settings.keep_comments))
     app.register_blueprint(health_blueprint(store, guideline))
     app.register_blueprint(metrics_blueprint(settings.metrics, settings.metrics_token))
@@ -116,7 +82,7 @@ def create_app(
     app.register_blueprint(guideline_blueprint(judge.knowledge))
     if settings.shows_pages:
         app.register_blueprint(try_blueprint(judge, today, new_uuid))
-    app.wsgi_app = PlainPaths(app.wsgi_app)  # type: ignore[method-assign]
+    app.wsgi_app = PlainPaths(ShortCut(app.wsgi_app, passage, hooks))  # type: ignore[method-assign]
     return app
 
 

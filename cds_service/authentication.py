@@ -8,8 +8,6 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 
-from flask import request
-
 from cds_service import metrics
 from cds_service.addresses import Address
 from cds_service.clients import Client
@@ -21,7 +19,7 @@ from cds_service.problems import Problem
 from cds_service.settings import Auth, Settings, SettingsError
 from cds_service.token_memory import TokenMemory, TokenMemoryError
 from cds_service.tokens import TokenRefused, Trust
-from cds_service.visit import visit
+from cds_service.visit import Visit
 
 log = logging.getLogger("cds_service")
 
@@ -64,16 +62,16 @@ def trust_in(settings: Settings, fetcher: Fetcher, now: Callable[[], datetime]) 
     return Trust(settings.public_url, {each.issuer: (each, keys_of(each, fetcher)) for each in clients}, memory, now)
 
 
-def caller(trust: Trust) -> Client:
+def caller(trust: Trust, here: Visit) -> Client:
     """Who sends the request, by its token. Raises Problem."""
     try:
-        return trust.caller(request.headers.get("Authorization"), request.path).client
+        return trust.caller(here.environ.get("HTTP_AUTHORIZATION"), here.path).client
     except TokenRefused as refused:
-        visit().refused = refused.why.value
+        here.refused = refused.why.value
         metrics.refused(f"jwt-{refused.why.value}")
         raise Problem(401, "Authentication is required.", (("WWW-Authenticate", "Bearer"),)) from None
     except TokenMemoryError as error:
-        visit().refused = f"memory: {error}"
+        here.refused = f"memory: {error}"
         metrics.refused("jwt-memory")
         raise Problem(503, "The service cannot answer now; call again later.", (("Retry-After", "5"),)) from None
 

@@ -6,36 +6,42 @@ import math
 import time
 from collections.abc import Callable
 
-from flask import Flask, request
-
 from cds_service import metrics
-from cds_service.clients import NOBODY, Client
+from cds_service.clients import Client
 from cds_service.problems import Problem
 from cds_service.rate_limit import RateLimit
 from cds_service.settings import Settings
-from cds_service.visit import visit
+from cds_service.visit import Visit
 
 _SERVICES = "/cds-services"
 _BELOW_SERVICES = f"{_SERVICES}/"
 
 
-def register_callers(app: Flask, settings: Settings, by_token: Callable[[], Client] | None) -> None:
-    """With ``by_token``, services and feedback need a token; without it every caller is the settings' client."""
-    limit = RateLimit(settings.rate_limit, time.monotonic) if settings.rate_limit is not None else None
+class Callers:
+    """Tells who calls: by its token where there is a way to read one, else the settings' client."""
 
-    @app.before_request
-    def identify() -> None:
-        client = settings.anyone if by_token is None else by_token() if _needs_a_token(settings) else NOBODY
-        visit().client = client
-        if limit is not None and request.path.startswith(_BELOW_SERVICES) and request.method != "OPTIONS":
-            _hold_back(limit, client.name if by_token is not None else str(request.remote_addr))
+    def __init__(self, settings: Settings, by_token: Callable[[Visit], Client] | None) -> None:
+        """With ``by_token``, services and feedback need a token."""
+        self._anyone = settings.anyone
+        self._by_token = by_token
+        self._open_discovery = settings.open_discovery
+        self._limit = RateLimit(settings.rate_limit, time.monotonic) if settings.rate_limit is not None else None
 
+    def identify(self, here: Visit) -> None:
+        """Set the client of the visit, and count its call. Raises Problem (401, 429, 503)."""
+        if self._by_token is None:
+            here.client = self._anyone
+        elif self._needs_a_token(here):
+            here.client = self._by_token(here)
+        if self._limit is not None and here.path.startswith(_BELOW_SERVICES) and here.method != "OPTIONS":
+            named = here.client.name if self._by_token is not None else str(here.environ.get("REMOTE_ADDR"))
+            _hold_back(self._limit, named)
 
-def _needs_a_token(settings: Settings) -> bool:
-    """Everything below the services does, in every method; a preflight never does, since browsers send none with it."""
-    if request.method == "OPTIONS":
-        return False
-    return request.path.startswith(_BELOW_SERVICES) or (request.path == _SERVICES and not settings.open_discovery)
+    def _needs_a_token(self, here: Visit) -> bool:
+        """Everything below the services does, in every method; a preflight never does: browsers send none with it."""
+        if here.method == "OPTIONS":
+            return False
+        return here.path.startswith(_BELOW_SERVICES) or (here.path == _SERVICES and not self._open_discovery)
 
 
 def _hold_back(limit: RateLimit, caller: str) -> None:

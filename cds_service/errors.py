@@ -9,8 +9,11 @@ from werkzeug.exceptions import HTTPException
 
 from cds_service import metrics
 from cds_service.json_out import to_json
-from cds_service.problems import Problem, outcome
-from cds_service.visit import visit
+from cds_service.passage import visit
+from cds_service.problems import Problem
+from cds_service.visit import Visit
+
+MEDIA_TYPE = "application/fhir+json"
 
 _MESSAGES = {
     404: "There is nothing at this address; GET /cds-services lists the services.",
@@ -21,12 +24,27 @@ _MESSAGES = {
 log = logging.getLogger("cds_service")
 
 
+def as_problem(error: Exception, here: Visit) -> Problem:
+    """What a client is told of any error, and the log of one that nobody foresaw."""
+    if isinstance(error, Problem):
+        here.problem = error.message
+        return error
+    # The kind and the place of the error, never its message: that may hold data of a patient.
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace is not None else "?"
+    metrics.fault()
+    log.error("unexpected %s at %s", type(error).__name__, place)
+    return Problem(500, "The service failed to answer; the fault has been recorded.")
+
+
 def register_errors(app: Flask) -> None:
-    @app.errorhandler(Problem)
-    def problem(error: Problem) -> Response:
-        visit().problem = error.message
-        response = _outcome(error.status, error.message)
-        response.headers.extend(error.headers)
+    @app.errorhandler(Exception)
+    def problem(error: Exception) -> Response:
+        found = as_problem(error, visit())
+        response = _response(found)
+        response.headers.extend(found.headers)
         return response
 
     @app.errorhandler(HTTPException)
@@ -34,22 +52,16 @@ def register_errors(app: Flask) -> None:
         # Flask keeps it with the request, which tracebacks hold: a circle, with all that was sent in it.
         error.__traceback__ = error.__context__ = None
         status = error.code or 500
-        response = _outcome(status, _MESSAGES.get(status, error.name))
+        response = _response(Problem(status, _MESSAGES.get(status, error.name)))
         if status == 405 and (allowed := error.get_response().headers.get("Allow")):
             response.headers["Allow"] = allowed
         return response
 
-    @app.errorhandler(Exception)
-    def unexpected(error: Exception) -> Response:
-        # The kind and the place of the error, never its message: that may hold data of a patient.
-        trace = error.__traceback__
-        while trace is not None and trace.tb_next is not None:
-            trace = trace.tb_next
-        place = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace is not None else "?"
-        metrics.fault()
-        log.error("unexpected %s at %s", type(error).__name__, place)
-        return _outcome(500, "The service failed to answer; the fault has been recorded.")
+
+def outcome_of(problem: Problem) -> bytes:
+    """The body of the answer, of the media type ``MEDIA_TYPE``."""
+    return to_json(problem.outcome())
 
 
-def _outcome(status: int, message: str) -> Response:
-    return Response(to_json(outcome(status, message)), status=status, mimetype="application/fhir+json")
+def _response(problem: Problem) -> Response:
+    return Response(outcome_of(problem), status=problem.status, mimetype=MEDIA_TYPE)

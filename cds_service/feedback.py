@@ -15,9 +15,9 @@ from cds_service.feedback_items import read_feedback
 from cds_service.json_in import parse_json
 from cds_service.json_out import to_json
 from cds_service.order_hooks import refuse_other_media
+from cds_service.passage import visit
 from cds_service.problems import Problem, outcome
 from cds_service.store import FeedbackItem, Store, StoreError
-from cds_service.visit import visit
 
 log = logging.getLogger("cds_service")
 
@@ -32,7 +32,7 @@ def feedback_blueprint(store: Store, *, keep_comments: bool) -> Blueprint:
     def feedback(service: str) -> Response:
         if service not in HOOKS:
             raise Problem(404, "There is no such service; GET /cds-services lists them.")
-        refuse_other_media()
+        refuse_other_media(visit())
         body = parse_json(request.get_data(cache=False))
         good, bad = read_feedback(body, service, keep_comments=keep_comments)
         metrics.feedback_items("unusable", len(bad))

@@ -8,7 +8,7 @@ from datetime import date
 from importlib.resources import files
 from typing import Any
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 
 from cards.build import Draft, build_card, reference_card
 from cards.card import Card
@@ -25,13 +25,14 @@ from cds_service.draft_orders import DraftOrder, read_orders, refers_to_therapy,
 from cds_service.envelope import HookRequest, parse_request
 from cds_service.fhir_client import FhirClient
 from cds_service.json_out import to_json
+from cds_service.passage import visit
 from cds_service.prefetch import read_prefetch
 from cds_service.problems import Problem
 from cds_service.settings import Settings
 from cds_service.silence import Silence
 from cds_service.site import Site, read_site
 from cds_service.uuids import new_uuid as random_uuid
-from cds_service.visit import body, current_request, visit
+from cds_service.visit import Visit
 from knowledge.appraisal import Appraisal, NotJudged, appraise_order
 from knowledge.findings import Chart, OrderedProcedure
 from knowledge.guideline import Topic
@@ -39,6 +40,10 @@ from knowledge.loading import Knowledge
 from knowledge.values import dataclass
 
 NewUuid = Callable[[], str]
+
+ENDPOINT = "order_hooks"
+ROUTE = "/cds-services/<service>"
+JSON = "application/json"
 
 MOST_LOOKS = 100_000
 """Entries of a chart that some value set knows, times orders that are judged: this many take some seconds."""
@@ -158,39 +163,51 @@ def compose(topic: Topic, judged: Judged, call: HookRequest, client: Client, sha
 Remember = Callable[[str, Client, Judged, Account, tuple[IssuedCard, ...]], None]
 
 
-def order_hooks_blueprint(
-    judge: Judge, fhir: FhirClient, today: Callable[[], date], new_uuid: NewUuid, remember: Remember
-) -> Blueprint:
-    """``remember`` is told the service, its client, what was judged, its account, and the cards, sent or not."""
-    blueprint = Blueprint("order_hooks", __name__)
+@dataclass(frozen=True, slots=True)
+class OrderHooks:
+    """Answers the calls of the services, and has them remembered."""
 
-    @blueprint.post("/cds-services/<service>")
+    judge: Judge
+    fhir: FhirClient
+    today: Callable[[], date]
+    new_uuid: NewUuid
+    remember: Remember
+    """Is told the service, its client, what was judged, its account, and the cards, sent or not."""
+
+    def answer(self, service: str, here: Visit, body: bytes) -> bytes:
+        """The JSON that answers one call of a service that there is. Raises Problem (400, 413)."""
+        judge, client = self.judge, here.client
+        shape = judge.shape(client.profile)
+        call = parse_request(body, HOOKS[service])
+        if call.fhir is not None and judge.has_work(call):
+            call = self.fhir.complete(call, client)
+        judged = judge.judge(call, self.today(), shape)
+        here.oddities = call.oddities
+        here.account = account([order.appraisal for order in judged.orders], judged.cards, judged.chart)
+        answer = compose(judge.knowledge.topic, judged, call, client, shape, self.new_uuid)
+        self.remember(service, client, judged, here.account, answer.cards)
+        # In shadow mode nothing of what was judged leaves: no card, no system action, no appraisal.
+        return to_json({"cards": []} if client.shadow else answer.json)
+
+
+def order_hooks_blueprint(hooks: OrderHooks) -> Blueprint:
+    blueprint = Blueprint(ENDPOINT, __name__)
+
+    @blueprint.post(ROUTE)
     def call(service: str) -> Response:
         if service not in HOOKS:
             raise Problem(404, "There is no such service; GET /cds-services lists them.")
-        refuse_other_media()
         here = visit()
-        client = here.client
-        shape = judge.shape(client.profile)
-        hook_request = parse_request(body(), HOOKS[service])
-        if hook_request.fhir is not None and judge.has_work(hook_request):
-            hook_request = fhir.complete(hook_request, client)
-        judged = judge.judge(hook_request, today(), shape)
-        here.oddities = hook_request.oddities
-        here.account = account([order.appraisal for order in judged.orders], judged.cards, judged.chart)
-        answer = compose(judge.knowledge.topic, judged, hook_request, client, shape, new_uuid)
-        remember(service, client, judged, here.account, answer.cards)
-        # In shadow mode nothing of what was judged leaves: no card, no system action, no appraisal.
-        return Response(to_json({"cards": []} if client.shadow else answer.json), mimetype="application/json")
+        refuse_other_media(here)
+        return Response(hooks.answer(service, here, request.get_data(cache=False)), mimetype=JSON)
 
     return blueprint
 
 
-def refuse_other_media() -> None:
-    """JSON under any of its names, or no name at all; anything else is plainly not a hook call."""
-    asked = current_request()
-    if asked.environ.get("HTTP_CONTENT_ENCODING", "identity").lower() != "identity":
+def refuse_other_media(here: Visit) -> None:
+    """JSON under any of its names, or no name at all; anything else is plainly not a hook call. Raises Problem."""
+    if here.environ.get("HTTP_CONTENT_ENCODING", "identity").lower() != "identity":
         raise Problem(415, "Send the body as it is, without a Content-Encoding.")
-    kind = asked.mimetype
+    kind = here.environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
     if kind and not (kind == "application/json" or kind.endswith("+json") or kind == "text/json"):
         raise Problem(415, "Send the body as application/json.")

@@ -17,6 +17,7 @@ from cds_service.json_in import parse_json
 from cds_service.json_out import to_json
 from cds_service.operators import admit, challenge
 from cds_service.order_hooks import Judge, refuse_other_media
+from cds_service.passage import visit
 from cds_service.problems import Problem, bad_request
 from cds_service.settings import Settings
 from cds_service.store import Store
@@ -113,7 +114,7 @@ def try_blueprint(judge: Judge, today: Callable[[], date], new_uuid: Callable[[]
     def explain() -> Response:
         from cds_service.explanation import explained
 
-        refuse_other_media()
+        refuse_other_media(visit())
         body = request.get_data(cache=False)
         value = parse_json(body)
         hook = "order-sign" if isinstance(value, dict) and value.get("hook") == "order-sign" else "order-select"

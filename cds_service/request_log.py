@@ -9,12 +9,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from flask import Flask, Response
-
 from cds_service import metrics
 from cds_service.account import Told
-from cds_service.visit import Visit, current_request, visit
-from cds_service.visit import begin as begin_visit
+from cds_service.visit import Place, Visit
 
 log = logging.getLogger("cds_service.request")
 
@@ -52,38 +49,29 @@ class Line(dict[str, Any]):
         return json.dumps(self, separators=(",", ":"))
 
 
-def register_request_log(app: Flask, new_uuid: Callable[[], str]) -> None:
-    """To be registered before whatever else looks at requests: what comes first, sees the answer last."""
+def request_id(here: Visit, new_uuid: Callable[[], str]) -> str:
+    """The id that a proxy gave the request, where it is a UUID, or a new one."""
+    given = here.environ.get("HTTP_X_REQUEST_ID")
+    return given if given is not None and _UUID.fullmatch(given) else new_uuid()
 
-    @app.before_request
-    def begin() -> None:
-        begin_visit(time.perf_counter())
 
-    @app.after_request
-    def record(response: Response) -> Response:
-        # Each look through Flask's proxies costs as much as a small function.
-        here, asked = visit(), current_request()
-        # From the environment: asking Werkzeug's headers for one that is not there makes and drops an HTTP error.
-        given = asked.environ.get("HTTP_X_REQUEST_ID")
-        named = given if given is not None and _UUID.fullmatch(given) else new_uuid()
-        response.headers.add("X-Request-Id", named)
-        status = response.status_code
-        seconds = time.perf_counter() - here.began
-        service = asked.view_args.get("service") if asked.view_args and status != 404 else None
-        metrics.request_answered(service or "none", asked.blueprint or "none", status, seconds)
-        if log.isEnabledFor(logging.INFO):
-            line: dict[str, Any] = {
-                "request": named,
-                "method": asked.method if asked.method in _METHODS else "other",
-                "route": asked.url_rule.rule if asked.url_rule is not None else "none",
-                "status": status,
-                "ms": round(seconds * 1000, 1),
-                "client": here.client.name,
-            }
-            if service is not None:
-                line["service"] = service
-            log.info(Line(_with_what_happened(line, here)))
-        return response
+def record(here: Visit, named: str, place: Place, status: int) -> None:
+    """Count the answer to the request of this id, and write its line."""
+    seconds = time.perf_counter() - here.began
+    metrics.request_answered(place.service or "none", place.endpoint, status, seconds)
+    if not log.isEnabledFor(logging.INFO):
+        return
+    line: dict[str, Any] = {
+        "request": named,
+        "method": here.method if here.method in _METHODS else "other",
+        "route": place.route,
+        "status": status,
+        "ms": round(seconds * 1000, 1),
+        "client": here.client.name,
+    }
+    if place.service is not None:
+        line["service"] = place.service
+    log.info(Line(_with_what_happened(line, here)))
 
 
 def _with_what_happened(line: dict[str, Any], here: Visit) -> dict[str, Any]:

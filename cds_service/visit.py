@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-
-from flask import Request, g, request
 
 from cds_service.account import Account
 from cds_service.clients import NOBODY, Client
@@ -15,10 +13,24 @@ GATHERED = "cds_service.body"
 """Where a WSGI environment holds the whole body, if the worker has gathered it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a request is answered, as the log and the figures name it."""
+
+    route: str = "none"
+    """What matched, with its placeholders."""
+    endpoint: str = "none"
+    service: str | None = None
+
+
 @dataclass(slots=True)
 class Visit:
     """One request on its way through the service."""
 
+    environ: Mapping[str, Any]
+    """Of WSGI (PEP 3333): asking it for a header that is not there costs less than asking Werkzeug's headers."""
+    method: str
+    path: str
     began: float
     """On the clock of `time.perf_counter`."""
     client: Client = NOBODY
@@ -30,26 +42,3 @@ class Visit:
     oddities: Sequence[str] = ()
     account: Account | None = None
     feedback: dict[str, Any] | None = None
-
-
-def begin(began: float) -> None:
-    g.visit = Visit(began)
-
-
-def visit() -> Visit:
-    """The request that is being answered in this thread."""
-    found: Visit = g.visit
-    return found
-
-
-def current_request() -> Request:
-    """The request itself, for who asks it much: Flask's own is looked up anew at every use."""
-    found: Request = request._get_current_object()  # type: ignore[attr-defined]
-    return found
-
-
-def body() -> bytes:
-    """The body of the request; raises RequestEntityTooLarge. One that lies ready is not read through a stream."""
-    asked = current_request()
-    gathered: bytes | None = asked.environ.get(GATHERED)
-    return gathered if gathered is not None else asked.get_data(cache=False)

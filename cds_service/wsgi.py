@@ -1,23 +1,27 @@
-"""What every request passes: plain paths, and leave for browsers to call."""
+"""What holds for every answer: plain paths, leave for browsers to call, and what they may do with it."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from flask import Flask, Response, request
-
 # A page sets its own policy, and discovery its own caching; all else may load nothing and is kept nowhere.
-_RESTRICTING = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Cache-Control": "no-store",
-}
+_RESTRICTING = (
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+    ("Cache-Control", "no-store"),
+)
+_METHODS = (
+    ("Access-Control-Allow-Methods", "GET, POST, OPTIONS"),
+    ("Access-Control-Allow-Headers", "Authorization, Content-Type, Accept"),
+    ("Access-Control-Max-Age", "3600"),
+)
 
 _SLASHES = re.compile(r"/+")
 
+Headers = list[tuple[str, str]]
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
@@ -34,39 +38,23 @@ class PlainPaths:
         return self.application(environ, start_response)
 
 
-def register_cors(app: Flask, origins: frozenset[str]) -> None:
-    """These origins (``*`` is any) may call, on every status, never with credentials; preflights need no token."""
-
-    @app.before_request
-    def preflight() -> Response | None:
-        if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
-            return Response(status=204)
-        return None
-
-    @app.after_request
-    def allow(response: Response) -> Response:
-        if "*" in origins:
-            response.headers.add("Access-Control-Allow-Origin", "*")
-        else:
-            response.vary.add("Origin")
-            origin = request.headers.get("Origin", "")
-            if origin not in origins:
-                return response
-            response.headers["Access-Control-Allow-Origin"] = origin
-        if request.method == "OPTIONS":
-            response.headers["Access-Control-Allow-Methods"] = "GET, POST, OPTIONS"
-            response.headers["Access-Control-Allow-Headers"] = "Authorization, Content-Type, Accept"
-            response.headers["Access-Control-Max-Age"] = "3600"
-        return response
+def is_preflight(environ: Mapping[str, Any]) -> bool:
+    """A browser asks whether it may call."""
+    return environ["REQUEST_METHOD"] == "OPTIONS" and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ
 
 
-def register_security_headers(app: Flask) -> None:
-    """What browsers may do with an answer: nothing but show it as what it is."""
+def leave(origins: frozenset[str], environ: Mapping[str, Any]) -> Headers:
+    """These origins (``*`` is any) may call, on every status, never with credentials."""
+    granted = [("Access-Control-Allow-Origin", "*")]
+    if "*" not in origins:
+        origin = environ.get("HTTP_ORIGIN", "")
+        if origin not in origins:
+            return [("Vary", "Origin")]
+        granted = [("Vary", "Origin"), ("Access-Control-Allow-Origin", origin)]
+    return [*granted, *_METHODS] if environ["REQUEST_METHOD"] == "OPTIONS" else granted
 
-    @app.after_request
-    def restrict(response: Response) -> Response:
-        named = {name.lower() for name, _ in response.headers}
-        for name, value in _RESTRICTING.items():
-            if name.lower() not in named:
-                response.headers.add(name, value)
-        return response
+
+def restrictions(named: Iterable[str]) -> Headers:
+    """What is to be added to an answer that has headers of these names already."""
+    present = {name.lower() for name in named}
+    return [(name, value) for name, value in _RESTRICTING if name.lower() not in present]

@@ -27,6 +27,7 @@ from cds_service.json_out import to_json
 from cds_service.logs import log_as_json
 from cds_service.order_hooks import Judge, compose
 from cds_service.settings import Settings
+from cds_service.visit import GATHERED
 from knowledge.appraisal import appraise
 from knowledge.findings import OrderedProcedure
 from knowledge.inference import match_variants
@@ -63,6 +64,7 @@ def through(application: Wsgi, path: str, body: bytes) -> bytes:
         "wsgi.multithread": True,
         "wsgi.multiprocess": True,
         "wsgi.run_once": False,
+        GATHERED: body,
     }
     answer = application(environ, lambda status, headers, fault=None: told.append(status))
     try:

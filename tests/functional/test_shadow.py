@@ -11,7 +11,7 @@ import pytest
 from flask import Flask
 
 from cds_service.operators import Access
-from cds_service.visit import visit
+from cds_service.passage import visit
 from tests.cases_as_fhir import request_for
 
 SELECT = "/cds-services/lumbar-imaging-order-select"

@@ -23,6 +23,7 @@ from gunicorn.workers.gthread import ThreadWorker
 
 from cds_service import worker as module
 from cds_service.answering import Request, answer
+from cds_service.visit import GATHERED
 from cds_service.waiting import before_waiting
 from cds_service.worker import Worker
 
@@ -40,6 +41,8 @@ class Application:
         self.released = threading.Event()
         self.threads: dict[str, str] = {}
         """Which thread answered which path."""
+        self.gathered: dict[str, bytes | None] = {}
+        """The body that lay ready, by path."""
 
     def wsgi(self) -> Application:
         return self
@@ -50,6 +53,7 @@ class Application:
     def __call__(self, environ: Environ, start_response: Start) -> Iterable[bytes]:
         path = environ["PATH_INFO"]
         self.threads[path] = threading.current_thread().name
+        self.gathered[path] = environ.get(GATHERED)
         if path.startswith("/perhaps"):
             before_waiting()
         if path.startswith(("/slow", "/perhaps")):
@@ -153,6 +157,21 @@ def test_what_only_computes_is_answered_in_the_loop_and_what_may_wait_in_a_threa
     assert bodies(come(sock)) == [b"/slow"]
     assert bench.application.threads["/here"] == threading.current_thread().name
     assert bench.application.threads["/slow"] != threading.current_thread().name
+
+
+def test_a_body_of_a_given_length_lies_ready(bench: Bench) -> None:
+    """The application finds it whole in the environment; one that came in chunks it has to read."""
+    sock = bench.connect()
+    bench.application.released.set()
+    for path, sent, ready in (
+        ("/length", b"Content-Length: 4\r\n\r\nbody", b"body"),
+        ("/chunks", b"Transfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n", None),
+        ("/none", b"\r\n", None),
+    ):
+        sock.sendall(f"POST {path} HTTP/1.1\r\nHost: x\r\n".encode() + sent)
+        bench.turn_until(lambda path=path: path in bench.application.threads and bench.worker.kept)
+        assert bench.application.gathered[path] == ready
+    assert bodies(come(sock)) == [b"/lengthbody", b"/chunksbody", b"/none"]
 
 
 def test_what_turns_out_to_wait_begins_anew_in_a_thread(bench: Bench) -> None:

@@ -1,0 +1,57 @@
+"""Calls of the services that Flask need not see: its routing, its contexts and its objects cost a tenth of a judgement.
+
+Only a body that the worker has gathered whole comes this way, and only to a service that there is. All else goes
+through Flask, this service too under another server; the same functions answer on both ways, and the same is said.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from werkzeug.http import HTTP_STATUS_CODES
+
+from cds_service.discovery import HOOKS
+from cds_service.errors import MEDIA_TYPE, as_problem, outcome_of
+from cds_service.order_hooks import ENDPOINT, JSON, ROUTE, OrderHooks, refuse_other_media
+from cds_service.passage import Passage
+from cds_service.visit import GATHERED, Place, Visit
+from cds_service.wsgi import Headers, Wsgi
+
+_PLACES = {ROUTE.replace("<service>", service): Place(ROUTE, ENDPOINT, service) for service in HOOKS}
+
+
+class ShortCut:
+    """A WSGI application that answers what may come this way, before another that answers the rest."""
+
+    def __init__(self, application: Wsgi, passage: Passage, hooks: OrderHooks) -> None:
+        self._application = application
+        self._passage = passage
+        self._hooks = hooks
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        body: bytes | None = environ.get(GATHERED)
+        place = _PLACES.get(environ["PATH_INFO"]) if environ["REQUEST_METHOD"] == "POST" else None
+        if body is None or place is None:
+            return self._application(environ, start_response)
+        here = Visit(environ, "POST", environ["PATH_INFO"], time.perf_counter())
+        status, headers, answer = self._answer(here, place, body)
+        headers += self._passage.go(here, place, status, [name for name, _ in headers])
+        start_response(_LINES[status], headers)
+        return [answer]
+
+    def _answer(self, here: Visit, place: Place, body: bytes) -> tuple[int, Headers, bytes]:
+        assert place.service is not None
+        more: Iterable[tuple[str, str]] = ()
+        try:
+            self._passage.enter(here)
+            refuse_other_media(here)
+            status, kind, answer = 200, JSON, self._hooks.answer(place.service, here, body)
+        except Exception as error:
+            problem = as_problem(error, here)
+            status, kind, answer, more = problem.status, MEDIA_TYPE, outcome_of(problem), problem.headers
+        return status, [("Content-Type", kind), ("Content-Length", str(len(answer))), *more], answer
+
+
+_LINES = {status: f"{status} {phrase.upper()}" for status, phrase in HTTP_STATUS_CODES.items()}
