@@ -6,7 +6,7 @@ What is written here is read through ``tables``: a test holds that both write th
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -68,7 +68,9 @@ LOOK_AT_FEEDBACK = "SELECT id FROM feedback LIMIT 1"
 MARK = "INSERT INTO probe (id, at) VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET at = excluded.at"
 
 
-def insert(database: Database, connection: Connection, into: Insertion, rows: Iterable[Mapping[str, Any]]) -> int:
+def insert(database: Database, connection: Connection, into: Insertion, rows: Sequence[Mapping[str, Any]]) -> int:
     """Store rows in the transaction of the connection; how many were not there yet."""
-    values = [into.values(row, database.moment) for row in rows]
-    return database.run_many(connection, into.statement, values) if values else 0
+    if not rows:
+        return 0
+    # One after the other: to make the values of a batch in one go would hold up who judges meanwhile.
+    return database.run_many(connection, into.statement, (into.values(row, database.moment) for row in rows))

@@ -21,6 +21,7 @@ from cds_service.database_url import read_database_url
 from cds_service.driver import StoreError, database_at
 from cds_service.opening import HEAD, open_database, version
 from cds_service.records import CallRecord
+from cds_service.statements import SUGGESTIONS, insert
 from cds_service.store import FeedbackItem, Store
 from cds_service.tables import APPRAISAL, CARD, FEEDBACK, PROBE, SUGGESTION
 from cds_service.upgrading import upgrade_within
@@ -362,3 +363,22 @@ def test_a_forked_process_leaves_the_connections_of_its_parent_alone(store_url: 
     command = [sys.executable, "-W", "error", "-c", _FORKED, store_url]
     found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (found.stdout, found.stderr) == ("0\n", "")
+
+
+def test_each_row_of_a_batch_is_made_in_its_turn(tmp_path: Path) -> None:
+    """The first row is written before the second is made, so that a long batch never holds up who judges meanwhile."""
+    happened: list[str] = []
+
+    class Row(dict[str, str]):
+        def __getitem__(self, name: str) -> str:
+            if name == "uuid":
+                happened.append("made")
+            return super().__getitem__(name)
+
+    store = Store(f"sqlite:///{tmp_path / 'store.sqlite3'}")
+    with store.database.writing() as connection:
+        connection.set_trace_callback(lambda statement: happened.append(statement.partition(" ")[0]))
+        rows = [Row(uuid=str(number), card="c", kind="k") for number in range(2)]
+        assert insert(store.database, connection, SUGGESTIONS, rows) == 2
+    assert happened[:4] == ["made", "INSERT", "made", "INSERT"]
+    store.close()
