@@ -18,6 +18,7 @@ from fhir.resources.R4B.procedure import Procedure
 from fhir.resources.R4B.servicerequest import ServiceRequest
 
 from cds_service.codings import codings_of
+from cds_service.drugs import Drugs
 from cds_service.fhir_elements import (
     CODE,
     COMPARATORS,
@@ -34,7 +35,6 @@ from cds_service.fhir_elements import (
     end_of,
     has_reversed_bounds,
     is_reversed,
-    items,
     length_of,
     local_day,
     onset_and_end,
@@ -50,15 +50,11 @@ from cds_service.raw_resources import (
     ALSO_MEDICATION,
     ENDS,
     KINDS,
-    NOT_GIVEN,
-    days_given,
     days_told,
     each_apart,
     interpretations,
     is_denied,
-    prescriptions_of,
     status_of,
-    with_ingredients,
     with_modern_names,
     with_one_time,
 )
@@ -78,7 +74,7 @@ from knowledge.findings import (
     Prescription,
 )
 from knowledge.loading import Knowledge
-from knowledge.vocabulary import RXNORM, read_coding
+from knowledge.vocabulary import read_coding
 
 Json = dict[str, Any]
 
@@ -217,10 +213,7 @@ class ChartReader:
         self.keep_all = False
         self.reasons = 0
         """How many resources were read as reasons of orders."""
-        self._made_of: dict[int, tuple[Json, Any]] = {}
-        """What a Medication with ingredients is, by its identity; it is held, so that this is its own."""
-        self._prescribed: dict[int, tuple[Json, Entry | None]] = {}
-        """What a prescription came to that something given refers to, in the same way."""
+        self.drugs = Drugs(delivered, knowledge.vocabulary)
         self.own_reference = f"Patient/{patient_id}"
         self.birth_date = self._birth_date()
 
@@ -237,12 +230,12 @@ class ChartReader:
                 gaps.append(Gap(f"{part.key.value}[{number}]", "a resource of a type that is not known", part.key))
                 continue
             reference = reference_of(resource, f"{part.key.value}[{number}]")
-            if kind in ALSO_MEDICATION and self._tells_of_more(resource):
+            if kind in ALSO_MEDICATION and self.drugs.tells_of_more(resource, self._read_prescription):
                 entry = self._by_its_codes(resource, reference, Unreadable("a kind of record that is not read"))
                 if entry is not None:
                     gaps.append(Gap(reference, entry.flaw))
                     entries.append(entry)
-                elif not self._targets(prescriptions_of(resource), resource) and not self._names_its_drug(resource):
+                elif not self.drugs.refers_to_a_prescription(resource) and not self.drugs.is_named(resource):
                     gaps.append(Gap(reference, "its drug cannot be read", part.key))
             if kind in OLDER_TYPES:
                 gaps.append(Gap(reference, "a resource of an older FHIR version", OLDER_TYPES[kind]))
@@ -267,7 +260,7 @@ class ChartReader:
         if error.of_another or kind not in KINDS:
             return None
         try:
-            concept = self._drug(resource) if KINDS[kind] is Kind.MEDICATION else resource.get("code")
+            concept = self.drugs.concept(resource) if KINDS[kind] is Kind.MEDICATION else resource.get("code")
         except Unreadable:
             return None
         codings = self.codings(concept)
@@ -283,48 +276,8 @@ class ChartReader:
             unread=True,
         )
 
-    def _tells_of_more(self, resource: Json) -> bool:
-        """Whether a drug was given out or taken that no prescription which was sent tells of."""
-        if word(resource, "status") in NOT_GIVEN:
-            return False
-        prescribed = self._targets(prescriptions_of(resource), resource)
-        return not any(self._covers(target, resource) for target in prescribed)
-
-    def _names_its_drug(self, resource: Json) -> bool:
-        """Whether a code says which drug it is, although one of no concern."""
-        try:
-            readable, malformed = codings_of(self._drug(resource))
-        except Unreadable:
-            return False
-        return bool(readable) and not malformed
-
-    def _targets(self, references: list[Any], resource: Json) -> list[Json]:
-        """What these references of a resource lead to, each once."""
-        names = dict.fromkeys(word(each, "reference") for each in references if isinstance(each, dict))
-        found = [self.delivered.resolve(name, resource) for name in names]
-        return list({id(target): target for target in found if target is not None}.values())
-
-    def _prescription(self, prescribed: Json) -> Entry | None:
-        """A prescription that can be read, read once."""
-        if id(prescribed) not in self._prescribed:
-            try:
-                entry = self.read_entry(prescribed, "")
-            except Unreadable:
-                entry = None
-            self._prescribed[id(prescribed)] = prescribed, entry
-        return self._prescribed[id(prescribed)][1]
-
-    def _covers(self, prescribed: Json, given: Json) -> bool:
-        """Whether a prescription counts, is for the drug that was given, and lasts as long as what was given."""
-        entry = self._prescription(prescribed)
-        try:
-            codings = self.codings(self._drug(given))
-        except Unreadable:
-            return False
-        if entry is None or entry.prescription is None or not set(codings) & set(entry.codings):
-            return False
-        days, longest = days_given(given), entry.prescription.course.longest
-        return days is None or longest is None or days <= longest
+    def _read_prescription(self, prescribed: Json) -> Entry | None:
+        return self.read_entry(prescribed, "")
 
     def read_entry(self, resource: Json, reference: str) -> Entry | None:
         """One entry; None when it says nothing that counts. Raises Unreadable."""
@@ -493,7 +446,7 @@ class ChartReader:
         status = status_of(resource)
         if status in _NO_MEDICATION or word(resource, "intent") in _NO_INTENT or is_denied(resource):
             return None
-        drug = self._drug(resource)
+        drug = self.drugs.concept(resource)
         codings = self._coded(resource, drug)
         if codings is None:
             return None
@@ -522,7 +475,7 @@ class ChartReader:
         status = status_of(resource)
         if status in _NO_MEDICATION:
             return None
-        drug = self._drug(resource)
+        drug = self.drugs.concept(resource)
         codings = self._coded(resource, drug)
         if codings is None:
             return None
@@ -608,31 +561,6 @@ class ChartReader:
             return listed if self.orders.knows(listed) else None
         return codings
 
-    def _drug(self, resource: Json) -> Any:
-        """The CodeableConcept that names the drug, on the entry or behind its reference."""
-        concept = resource.get("medicationCodeableConcept")
-        reference = resource.get("medicationReference")
-        if concept is not None and reference is not None:
-            raise Unreadable("it names its drug twice")
-        if concept is not None:
-            return concept
-        target = reference.get("reference") if isinstance(reference, dict) else None
-        drug = self.delivered.resolve(target, within=resource)
-        if drug is None:
-            raise Unreadable("its drug is a reference that does not resolve")
-        if word(drug, "resourceType") != "Medication":
-            raise Unreadable("its drug is a reference to something else")
-        if drug.get("modifierExtension"):
-            raise Unreadable("a modifier extension changes its meaning")
-        if "ingredient" not in drug or any(each.system == RXNORM for each in self.codings(drug.get("code"))):
-            return drug.get("code")  # a product tells how its ingredients act
-        if id(drug) not in self._made_of:
-            holder = drug if "contained" in drug else resource
-            whole = with_ingredients(drug, lambda reference, _: self.delivered.resolve(reference, holder))
-            known = self.vocabulary.knows(self.codings(whole))
-            self._made_of[id(drug)] = drug, whole if known else drug.get("code")
-        return self._made_of[id(drug)][1]
-
     def _medication(
         self,
         resource: Json,
@@ -663,17 +591,9 @@ class ChartReader:
             start=None if has_reversed_bounds(dosages) else start,
             recorded=recorded,
             prescription=Prescription(
-                active=status == "active", course=course, routes=routes, indications=self._indications(resource)
+                active=status == "active", course=course, routes=routes, indications=self.drugs.indications(resource)
             ),
         )
-
-    def _indications(self, resource: Json) -> tuple[Coding, ...]:
-        found: list[Coding] = []
-        for concept in items(resource.get("reasonCode")):
-            found += self.codings(concept)
-        for target in self._targets(items(resource.get("reasonReference")), resource):
-            found += self.codings(target.get("code"))
-        return tuple(dict.fromkeys(found))
 
 
 _READERS: Mapping[str, Callable[[ChartReader, Json, str], Entry | None]] = {

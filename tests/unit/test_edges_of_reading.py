@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cds_service import chart
+from cds_service import chart, drugs
 from cds_service.chart import ChartReader
 from cds_service.envelope import parse_request
 from cds_service.order_hooks import Judge
@@ -600,7 +600,7 @@ def test_a_drug_that_many_prescribe_is_made_of_the_same_once(judge: Judge, monke
     """The ingredients of one Medication are put together once for all prescriptions of it."""
     made: list[Json] = []
     monkeypatch.setattr(
-        chart, "with_ingredients", lambda drug, resolve: (made.append(drug), with_ingredients(drug, resolve))[1]
+        drugs, "with_ingredients", lambda drug, resolve: (made.append(drug), with_ingredients(drug, resolve))[1]
     )
     medication = {"resourceType": "Medication", "id": "m", "code": LOCAL}
     medication |= {"ingredient": [{"itemCodeableConcept": PREDNISONE}]}
