@@ -35,6 +35,7 @@ from cds_service.fhir_elements import (
     end_of,
     has_reversed_bounds,
     is_reversed,
+    is_to_come,
     length_of,
     local_day,
     onset_and_end,
@@ -433,12 +434,13 @@ class ChartReader:
             return None
         procedure, _ = _PROCEDURE.parse(resource)
         period = procedure.performedPeriod
+        begun = span(procedure.performedDateTime) or (None if is_reversed(period) else start_of(period))
         return Entry(
             reference=reference,
             kind=Kind.PROCEDURE,
             codings=codings,
             text=text_of(resource.get("code")),
-            start=span(procedure.performedDateTime) or (None if is_reversed(period) else start_of(period)),
+            start=None if is_to_come(begun, self.today) else begun,  # it was done, or is: the date is wrong
             underway=status == "in-progress",
         )
 

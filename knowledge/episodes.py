@@ -159,6 +159,8 @@ def read_medications(
         taken = _taken(entry, case.last_day(concept))
         if strength is None or _is_later(entry, case.last_day(concept)) or case.vocabulary.is_local(entry.codings):
             continue
+        if reading.not_by_local_routes and _is_given_locally(case, entry):
+            continue
         label = _drug_label(case, entry, value_set)
         if reading.window is None or _is_active(entry):
             found.add(entry, label, strength)
@@ -301,12 +303,18 @@ def _systemic(case: Case, entry: Entry, reading: ConceptReading) -> Strength | N
     if entry.prescription.routes:
         if not case.topic.systemic_routes.isdisjoint(entry.prescription.routes):
             return listed or other
-        if not case.topic.local_routes.isdisjoint(entry.prescription.routes):
+        if _is_given_locally(case, entry):
             return None
         return listed if Form.SYSTEMIC in forms else Strength.SUPPORTING
     if listed is not None:
         return listed
     return other if Form.SYSTEMIC in forms else Strength.SUPPORTING
+
+
+def _is_given_locally(case: Case, entry: Entry) -> bool:
+    """Whether all the routes that are stated for a drug are local ones."""
+    routes = entry.prescription.routes if entry.prescription is not None else ()
+    return bool(routes) and case.topic.local_routes.issuperset(routes)
 
 
 def _union_days(courses: Iterable[tuple[date, date]]) -> int:

@@ -128,6 +128,26 @@ def test_two_instructions_run_together_or_one_after_the_other(
     assert presence_of(judge, request, "chronic-steroid-use") == presence
 
 
+@pytest.mark.parametrize(
+    ("drug", "other", "concept_id", "presence"),
+    [
+        ("RxNorm 8640", "54485002", "chronic-steroid-use", "absent"),
+        ("RxNorm 8640", "37839007", "chronic-steroid-use", "unknown"),
+        ("RxNorm 3008", "54485002", "immunosuppression", "absent"),
+        ("RxNorm 3008", "37839007", "immunosuppression", "present"),
+    ],
+)
+def test_a_drug_is_local_where_every_route_of_it_is(
+    judge: Judge, drug: str, other: str, concept_id: str, presence: str
+) -> None:
+    """Into the nose and into the eye is local; into the nose and by a route that is not known may be systemic."""
+    routes = [{"route": concept(f"SNOMED {code}")} for code in ("46713006", other)]
+    told = {"medicationCodeableConcept": concept(drug), "authoredOn": "2025-10-01", "dosageInstruction": routes}
+    length = {"dispenseRequest": {"expectedSupplyDuration": {"value": 120, **DAYS}}}
+    prescribed = _prescription(**told, **length, status="active")
+    assert presence_of(judge, _request("medications", prescribed), concept_id) == presence
+
+
 def test_a_drug_by_two_routes_is_systemic_where_one_of_them_is(judge: Judge) -> None:
     """Hydrocortisone on the skin and by mouth is taken by mouth; on the skin alone it is not systemic."""
     skin, mouth = concept("SNOMED 6064005"), concept("SNOMED 26643006")
@@ -447,6 +467,32 @@ def test_what_is_told_of_before_it_begins_may_have_begun(judge: Judge, dates: Js
     """A metastasis that was recorded years before its onset to come is one, wherever the wrong date stands."""
     cancer = {"resourceType": "Condition", "code": concept("ICD-10-CM C79.51"), **dates}
     assert presence_of(judge, _request("conditions", cancer), "cancer") == presence
+
+
+@pytest.mark.parametrize(
+    ("performed", "status", "presence"),
+    [
+        ({"performedDateTime": "2062-03-01"}, "completed", "present"),
+        ({"performedDateTime": "2026-03-03"}, "completed", "present"),
+        ({"performedPeriod": {"start": "2062-03-01"}}, "completed", "present"),
+        ({"performedDateTime": "2062-03-01"}, "preparation", "absent"),
+    ],
+)
+def test_an_operation_that_was_done_was_not_done_in_days_to_come(
+    judge: Judge, performed: Json, status: str, presence: str
+) -> None:
+    """A completed fusion counts although the day it is given is still to come; one that is planned does not."""
+    fusion = {"resourceType": "Procedure", "status": status, "code": concept("CPT 22612"), **performed}
+    assert presence_of(judge, _request("procedures", fusion), "prior-lumbar-surgery") == presence
+
+
+def test_a_session_of_a_day_to_come_leaves_open_when_it_was(judge: Judge) -> None:
+    """Six weeks of management are open where a session of therapy was held on a day that is still to come."""
+    session = {"resourceType": "Procedure", "status": "completed", "code": concept("CPT 97110")}
+    told = _request("procedures", session | {"performedDateTime": "2062-01-02"})
+    assert presence_of(judge, told, "six-weeks-management") == "unknown"
+    told = _request("procedures", session | {"performedDateTime": "2026-01-02"})
+    assert presence_of(judge, told, "six-weeks-management") == "present"
 
 
 def test_an_operation_that_ended_before_it_began_was_some_time(judge: Judge) -> None:
