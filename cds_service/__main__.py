@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import gc
-import ipaddress
 import json
 import os
 import sys
@@ -102,12 +101,13 @@ def _serve(options: argparse.Namespace, settings: Settings) -> int:
     # each would copy the pages to fill them.
     load_low_back_pain()
 
+    from cds_service.addresses import is_loopback
     from cds_service.logs import log_as_json
     from cds_service.server import Server
     from cds_service.settings import Auth
     from cds_service.store import StoreError
 
-    on_loopback = _is_loopback(options.host)
+    on_loopback = is_loopback(options.host.strip("[]"))
     if settings.auth is Auth.OPEN and not options.openly and not on_loopback:
         return _refuse(
             f"{options.host} is not a loopback address, and callers are not authenticated; "
@@ -119,7 +119,7 @@ def _serve(options: argparse.Namespace, settings: Settings) -> int:
     if options.sandbox:
         from cds_service.sandbox import for_sandbox, invitation
 
-        if not _is_loopback(options.host):
+        if not on_loopback:
             return _refuse("--sandbox is for trying out, and listens on loopback only")
         settings = for_sandbox(settings)
         print(invitation(options.host, options.port, options.sandbox_fhir_server), flush=True)
@@ -164,13 +164,6 @@ def _demo_fhir(options: argparse.Namespace, settings: Settings) -> int:
     except OSError as error:
         return _refuse(f"port {options.port}: {error.strerror}")
     return 0
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _evaluate(options: argparse.Namespace, settings: Settings) -> int:

@@ -17,6 +17,18 @@ _SLASHES = re.compile(r"/+")
 _DISGUISED = re.compile(r"%(2e|2f|5c)", re.IGNORECASE)
 
 
+def is_loopback(host: str) -> bool:
+    """Whether a host, or an address, is this machine by its very spelling; a name that merely leads here is not.
+
+    Nor is an IPv4 address in the clothes of IPv6, which newer versions of Python take for one and older do not.
+    """
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host == "localhost"
+    return address.is_loopback and getattr(address, "ipv4_mapped", None) is None
+
+
 class BadAddress(ValueError):
     """No absolute http or https address, or one with a part that has no place in it; the message says which."""
 
@@ -36,11 +48,8 @@ class Address:
 
     @property
     def is_loopback(self) -> bool:
-        """The host is this machine by its very spelling; a name that merely leads here is not."""
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return self.host == "localhost"
+        """As the function of this name."""
+        return is_loopback(self.host)
 
     @property
     def is_safe(self) -> bool:

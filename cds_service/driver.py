@@ -228,13 +228,18 @@ class Sqlite(Database):
         connection = None
         try:
             connection = self._at_once.pop() if self._at_once else None
-            if connection is None or not self.is_usable(connection):
+            if connection is not None and not self.is_usable(connection):
+                _let_go(connection)
+                connection = None
+            if connection is None:
                 connection = self.connect(patience=0)
                 connection.execute("PRAGMA wal_autocheckpoint=0")  # which waits for the disk: others do it
             changed = int(connection.execute(statement, values).rowcount)
         except (sqlite3.Error, IndexError) as error:
             if connection is not None and getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
                 self._at_once.append(connection)
+            else:
+                _let_go(connection)
             return None
         self._at_once.append(connection)
         self._at_once_done += 1
@@ -316,6 +321,12 @@ class Sqlite(Database):
         """Copy the database as it is at one moment, while it is in use."""
         with self.lent() as connection, closing(sqlite3.connect(file)) as copy:
             connection.backup(copy)
+
+
+def _let_go(connection: Connection | None) -> None:
+    if connection is not None:
+        with suppress(sqlite3.Error):
+            connection.close()
 
 
 class Postgresql(Database):

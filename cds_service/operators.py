@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hmac
-import ipaddress
 from enum import StrEnum
 
 from flask import Response, request
 
 from cds_service import metrics
+from cds_service.addresses import is_loopback
 from cds_service.problems import Problem
 
 # What a proxy adds: a call that came through one is not from this machine, whatever its address.
@@ -54,19 +54,12 @@ def _is_from_here() -> bool:
     """Asked over loopback, by no proxy, under a name of this machine, and by no page of another origin."""
     if any(name in request.headers for name in _FORWARDED) or "Origin" in request.headers:
         return False
-    return _is_loopback(request.remote_addr or "") and _is_loopback(_host())
+    return is_loopback(request.remote_addr or "") and is_loopback(_host())
 
 
 def _host() -> str:
     host = request.host
     return host[1 : host.find("]")] if host.startswith("[") else host.partition(":")[0]
-
-
-def _is_loopback(name: str) -> bool:
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return name == "localhost"
 
 
 def _holds(token: str | None) -> bool:

@@ -16,8 +16,8 @@ from flask import Flask
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from cds_service.application import create_app
 from cds_service.settings import Settings
+from tests.applications import opened
 
 ARTIFACTS = Path(__file__).parent / "artifacts"
 # A busy machine is no reason to fail: what is waited for comes within a second where nothing else runs.
@@ -81,7 +81,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def base(store: Path) -> Iterator[str]:
     """The service on a real port."""
-    with served(create_app(Settings(database_url=f"sqlite:///{store}"))) as url:
+    with opened(Settings(database_url=f"sqlite:///{store}")) as app, served(app) as url:
         yield url
 
 

@@ -6,8 +6,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from cds_service.application import create_app
 from cds_service.settings import Settings
+from tests.applications import opened
 from tests.browser.conftest import chromium, launched, served
 
 PICTURE = Path(__file__).parents[1] / "data/card.png"
@@ -21,7 +21,8 @@ def main() -> int:
         return 2
     with (
         tempfile.TemporaryDirectory() as folder,
-        served(create_app(Settings(database_url=f"sqlite:///{folder}/store.sqlite3"))) as base,
+        opened(Settings(database_url=f"sqlite:///{folder}/store.sqlite3")) as app,
+        served(app) as base,
         launched() as browser,
     ):
         page = browser.new_page(viewport={"width": 1120, "height": 900}, color_scheme="light")

@@ -12,10 +12,10 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page
 
 from cards.profiles import Profile
-from cds_service.application import create_app
 from cds_service.demo_fhir import create_demo_fhir
 from cds_service.discovery import PREFETCH
 from cds_service.settings import Settings
+from tests.applications import opened
 from tests.browser.conftest import served
 
 TRAFFIC = json.loads((Path(__file__).parents[1] / "data/sandbox-traffic.json").read_text(encoding="utf-8"))
@@ -33,7 +33,7 @@ _HEADERS = {"Authorization": "Bearer a.b.c", "Content-Type": "application/json",
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     store = tmp_path_factory.mktemp("sandbox") / "store.sqlite3"
     settings = Settings(database_url=f"sqlite:///{store}", profile=Profile.SANDBOX, system_actions=True)
-    with served(create_app(settings)) as url:
+    with opened(settings) as app, served(app) as url:
         yield url
 
 

@@ -13,10 +13,10 @@ import httpx
 import pytest
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from cds_service.application import create_app
 from cds_service.settings import Settings
 from conformance.kit import Options, Report, Trust, run
 from conformance.tokens import Key, es384_key, rs384_key
+from tests.applications import opened
 from tests.conformance.peer import BASE, ISSUER, Peer
 
 
@@ -86,8 +86,7 @@ def serving(application: Any) -> Iterator[str]:
 def our_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Our own service as it is without settings, on a real port."""
     store: Path = tmp_path_factory.mktemp("store") / "store.sqlite3"
-    app = create_app(Settings(database_url=f"sqlite:///{store}"))
-    with serving(app) as base:
+    with opened(Settings(database_url=f"sqlite:///{store}")) as app, serving(app) as base:
         yield base
 
 

@@ -212,8 +212,10 @@ def test_what_fails_at_once_is_done_in_its_turn(tmp_path: Path) -> None:
     assert database.run_at_once(REMEMBER, ["two"]) == 1
     file.rename(tmp_path / "moved.sqlite3")
     assert database.run_at_once(REMEMBER, ["three"]) is None
-    with open_database(f"sqlite:///{file}", create=True).reading() as connection:
+    anew = open_database(f"sqlite:///{file}", create=True)
+    with anew.reading() as connection:
         assert connection.execute("SELECT count(*) FROM token_id").fetchone()[0] == 0
+    anew.close()
     assert database.run_at_once(REMEMBER, ["one"]) == 1
     database.close()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -17,9 +17,9 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from cds_service.application import create_app
 from cds_service.openapi import OPERATIONS, public_paths
 from cds_service.settings import Settings
+from tests.applications import opened
 
 
 @pytest.fixture
@@ -63,9 +63,10 @@ CASES = [(path, VALID) for path in OPERATIONS] + [
 
 
 @pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Any:
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     store = tmp_path_factory.mktemp("openapi") / "store.sqlite3"
-    return schemathesis.openapi.from_wsgi("/openapi.json", create_app(Settings(database_url=f"sqlite:///{store}")))
+    with opened(Settings(database_url=f"sqlite:///{store}")) as app:
+        yield schemathesis.openapi.from_wsgi("/openapi.json", app)
 
 
 @pytest.mark.parametrize(("path", "mode"), CASES, ids=[f"{path} {mode.value}" for path, mode in CASES])

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from flask import Flask
 
-from cds_service.application import create_app
 from cds_service.settings import Settings
 from knowledge.loading import Knowledge
+from tests.applications import opened
 from tests.cases_as_fhir import SHAPES, request_for, rulings, today_of
 from tests.conftest import Clock
 
@@ -22,12 +23,12 @@ RED_FLAGS = ("present", "unknown")
 
 
 @pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Flask:
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
     folder = tmp_path_factory.mktemp("rulings")
     clock = Clock()
-    made = create_app(Settings(database_url=f"sqlite:///{folder / 'store.sqlite3'}"), today=clock)
-    made.config["clock"] = clock
-    return made
+    with opened(Settings(database_url=f"sqlite:///{folder / 'store.sqlite3'}"), today=clock) as made:
+        made.config["clock"] = clock
+        yield made
 
 
 def _answer(app: Flask, ruling: Json, shape: str, hook: str = "order-select") -> Json:
