@@ -202,7 +202,10 @@ def test_at_once_means_without_waiting_for_another_writer(tmp_path: Path) -> Non
 
 
 def test_what_fails_at_once_is_done_in_its_turn(tmp_path: Path) -> None:
-    """A fault is not told at once, whether of the statement, of a lost file, or of a connection that was closed."""
+    """A fault is not told at once, whether of the statement, of a lost file, or of a connection that was closed.
+
+    What is left of the lost file is closed.
+    """
     file = tmp_path / "store.sqlite3"
     database = open_database(f"sqlite:///{file}", create=True)
     assert database.run_at_once("INSERT INTO nothing VALUES (1)") is None
@@ -211,7 +214,10 @@ def test_what_fails_at_once_is_done_in_its_turn(tmp_path: Path) -> None:
     assert database.run_at_once(REMEMBER, ["two"]) is None
     assert database.run_at_once(REMEMBER, ["two"]) == 1
     file.rename(tmp_path / "moved.sqlite3")
+    lost = database._at_once[0]  # type: ignore[attr-defined]
     assert database.run_at_once(REMEMBER, ["three"]) is None
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        lost.execute("SELECT 1")
     anew = open_database(f"sqlite:///{file}", create=True)
     with anew.reading() as connection:
         assert connection.execute("SELECT count(*) FROM token_id").fetchone()[0] == 0
