@@ -231,10 +231,11 @@ def test_a_measurement_over_a_period_may_be_of_any_of_its_days(judge: Judge, per
     assert presence_of(judge, request, "infection") == presence
 
 
-def test_a_reason_for_one_half_of_a_study_is_one_for_the_study(judge: Judge) -> None:
+@pytest.mark.parametrize("injection", ["CPT 72265", "CPT 62284"])
+def test_a_reason_for_one_half_of_a_study_is_one_for_the_study(judge: Judge, injection: str) -> None:
     """Suspected cauda equina syndrome as the reason of a myelogram's injection is that of the CT myelography too."""
     request = _request(code="CPT 72132")
-    _add_draft(request, "CPT 72265")
+    _add_draft(request, injection)
     assert presence_of(judge, request, "cauda-equina") == "absent"
     request["context"]["draftOrders"]["entry"][1]["resource"]["reasonCode"] = [concept(CAUDA_EQUINA)]
     assert presence_of(judge, request, "cauda-equina") == "present"
