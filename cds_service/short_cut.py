@@ -16,6 +16,7 @@ from cds_service.discovery import HOOKS
 from cds_service.errors import MEDIA_TYPE, as_problem, outcome_of
 from cds_service.order_hooks import ENDPOINT, JSON, ROUTE, OrderHooks, refuse_other_media
 from cds_service.passage import Passage
+from cds_service.problems import Problem
 from cds_service.visit import GATHERED, Place, Visit
 from cds_service.wsgi import Headers, Wsgi
 
@@ -43,15 +44,23 @@ class ShortCut:
 
     def _answer(self, here: Visit, place: Place, body: bytes) -> tuple[int, Headers, bytes]:
         assert place.service is not None
-        more: Iterable[tuple[str, str]] = ()
         try:
             self._passage.enter(here)
             refuse_other_media(here)
-            status, kind, answer = 200, JSON, self._hooks.answer(place.service, here, body)
+            answer = self._hooks.answer(place.service, here, body)
         except Exception as error:
-            problem = as_problem(error, here)
-            status, kind, answer, more = problem.status, MEDIA_TYPE, outcome_of(problem), problem.headers
-        return status, [("Content-Type", kind), ("Content-Length", str(len(answer))), *more], answer
+            # Under another name the error would be a circle with this frame, and all that was sent in it.
+            return _refusal(as_problem(error, here))
+        return 200, _headers(JSON, answer), answer
+
+
+def _refusal(problem: Problem) -> tuple[int, Headers, bytes]:
+    answer = outcome_of(problem)
+    return problem.status, [*_headers(MEDIA_TYPE, answer), *problem.headers], answer
+
+
+def _headers(kind: str, answer: bytes) -> Headers:
+    return [("Content-Type", kind), ("Content-Length", str(len(answer)))]
 
 
 _LINES = {status: f"{status} {phrase.upper()}" for status, phrase in HTTP_STATUS_CODES.items()}

@@ -20,6 +20,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import EnvironBuilder, TestResponse
 
 from cds_service.demo import example_request
+from cds_service.visit import GATHERED
 from tests.cases_as_fhir import KEYS, request_for
 
 Json = dict[str, Any]
@@ -434,8 +435,14 @@ class _Sent(io.BytesIO):
         (SELECT, b"", 500),
     ],
 )
+@pytest.mark.parametrize("is_gathered", [False, True])
 def test_what_was_sent_is_gone_with_the_answer(
-    make_app: Callable[..., Flask], monkeypatch: pytest.MonkeyPatch, path: str, body: bytes | None, status: int
+    make_app: Callable[..., Flask],
+    monkeypatch: pytest.MonkeyPatch,
+    path: str,
+    body: bytes | None,
+    status: int,
+    is_gathered: bool,
 ) -> None:
     """No circle of objects holds a request, whatever its answer: they would add up until garbage is looked for."""
 
@@ -448,6 +455,8 @@ def test_what_was_sent_is_gone_with_the_answer(
     data = json.dumps(_request()).encode() if body is None else body
     environ = EnvironBuilder(path, method="POST", data=data, content_type="application/json").get_environ()
     environ["wsgi.input"] = _Sent(data)
+    if is_gathered:
+        environ[GATHERED] = data
     sent = weakref.ref(environ["wsgi.input"])
     statuses: list[str] = []
     gc.disable()
