@@ -18,7 +18,7 @@ from fhir.resources.R4B.procedure import Procedure
 from fhir.resources.R4B.servicerequest import ServiceRequest
 
 from cds_service.codings import codings_of
-from cds_service.drugs import Drugs
+from cds_service.drugs import Drugs, has_more_routes, routes_of
 from cds_service.fhir_elements import (
     CODE,
     COMPARATORS,
@@ -35,7 +35,6 @@ from cds_service.fhir_elements import (
     end_of,
     has_reversed_bounds,
     is_reversed,
-    is_to_come,
     length_of,
     local_day,
     onset_and_end,
@@ -275,6 +274,7 @@ class ChartReader:
             start=days_told(self._dated_here(resource)),
             flaw=error.why,
             unread=True,
+            prescription=_routes_alone(resource) if KINDS[kind] is Kind.MEDICATION else None,
         )
 
     def _read_prescription(self, prescribed: Json) -> Entry | None:
@@ -434,13 +434,12 @@ class ChartReader:
             return None
         procedure, _ = _PROCEDURE.parse(resource)
         period = procedure.performedPeriod
-        begun = span(procedure.performedDateTime) or (None if is_reversed(period) else start_of(period))
         return Entry(
             reference=reference,
             kind=Kind.PROCEDURE,
             codings=codings,
             text=text_of(resource.get("code")),
-            start=None if is_to_come(begun, self.today) else begun,  # it was done, or is: the date is wrong
+            start=span(procedure.performedDateTime) or (None if is_reversed(period) else start_of(period)),
             underway=status == "in-progress",
         )
 
@@ -593,9 +592,18 @@ class ChartReader:
             start=None if has_reversed_bounds(dosages) else start,
             recorded=recorded,
             prescription=Prescription(
-                active=status == "active", course=course, routes=routes, indications=self.drugs.indications(resource)
+                active=status == "active",
+                course=course,
+                routes=routes,
+                more_routes=bool(routes) and has_more_routes(resource),
+                indications=self.drugs.indications(resource),
             ),
         )
+
+
+def _routes_alone(resource: Json) -> Prescription:
+    """What is left of a drug that could not be read: how it is given, where that is told."""
+    return Prescription(active=False, routes=routes_of(resource), more_routes=has_more_routes(resource))
 
 
 _READERS: Mapping[str, Callable[[ChartReader, Json, str], Entry | None]] = {

@@ -18,6 +18,32 @@ Read = Callable[[Json], Entry | None]
 """Reads a prescription; raises Unreadable."""
 
 
+def has_more_routes(resource: Json) -> bool:
+    """Whether some dosage of a drug goes by a route that no code of a known system tells, or by none that is told."""
+    dosages = _dosages_of(resource)
+    return not dosages or not all(_tells_its_route(dosage) for dosage in dosages)
+
+
+def routes_of(resource: Json) -> tuple[Coding, ...]:
+    """The routes that are told of a drug in codes of a known system."""
+    told = (each.get("route") for each in _dosages_of(resource) if isinstance(each, dict))
+    return tuple(dict.fromkeys(route for each in told for route in codings_of(each).readable))
+
+
+def _dosages_of(resource: Json) -> list[Any]:
+    """Of what is prescribed, given out or stated, a list; of what is administered, one."""
+    told = resource.get("dosageInstruction", resource.get("dosage"))
+    return [told] if isinstance(told, dict) else items(told)
+
+
+def _tells_its_route(dosage: Any) -> bool:
+    route = dosage.get("route") if isinstance(dosage, dict) else None
+    if not isinstance(route, dict) or dosage.get("modifierExtension") or route.get("modifierExtension"):
+        return False
+    readable, malformed = codings_of(route)
+    return bool(readable) and not malformed
+
+
 class Drugs:
     """Finds the drugs of one call's entries; what many entries refer to is looked at once."""
 
@@ -98,12 +124,15 @@ class Drugs:
         return self._prescribed[id(prescribed)][1]
 
     def _covers(self, prescribed: Entry | None, given: Json) -> bool:
-        """Whether a prescription counts, is for the drug that was given, and lasts as long as what was given."""
+        """Whether a prescription counts, is for the drug that was given, as long and by the routes it was given."""
         try:
             codings = codings_of(self.concept(given)).readable
         except Unreadable:
             return False
         if prescribed is None or prescribed.prescription is None or not set(codings) & set(prescribed.codings):
+            return False
+        routes = prescribed.prescription.routes
+        if routes and not set(routes_of(given)).issubset(routes):
             return False
         days, longest = days_given(given), prescribed.prescription.course.longest
         return days is None or longest is None or days <= longest

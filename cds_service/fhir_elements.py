@@ -319,11 +319,6 @@ def is_reversed(period: Any) -> bool:
     return start is not None and end is not None and end.latest < start.earliest
 
 
-def is_to_come(days: DateSpan | None, today: str | None) -> bool:
-    """Whether all of these days lie after today; not where it is not known which day that is."""
-    return days is not None and today is not None and days.earliest.isoformat() > today
-
-
 def onset_and_end(
     onset: DateSpan | None, end: DateSpan | None, others: Iterable[DateSpan | None], today: str | None
 ) -> tuple[DateSpan | None, DateSpan | None]:
@@ -335,7 +330,7 @@ def onset_and_end(
     if onset is None:
         return onset, end
     ends_first = end is not None and end.latest < onset.earliest
-    if today is not None and is_to_come(onset, today):
+    if today is not None and onset.earliest.isoformat() > today:
         before = [each for each in (end, *others) if each is not None and each.latest.isoformat() <= today]
         if before:
             onset = DateSpan(before[0].earliest, onset.latest)

@@ -159,11 +159,11 @@ def read_medications(
         taken = _taken(entry, case.last_day(concept))
         if strength is None or _is_later(entry, case.last_day(concept)) or case.vocabulary.is_local(entry.codings):
             continue
-        if reading.not_by_local_routes and _is_given_locally(case, entry):
-            continue
-        label = _drug_label(case, entry, value_set)
+        label, how = _drug_label(case, entry, value_set), ""
+        if reading.open_by_local_routes and is_given_locally(case, entry):
+            strength, how = Strength.SUPPORTING, "given locally"
         if reading.window is None or _is_active(entry):
-            found.add(entry, label, strength)
+            found.add(entry, label, strength, how)
             continue
         first = days_before(case.as_of, reading.window.days)
         if taken is None:
@@ -172,7 +172,7 @@ def read_medications(
             continue
         surely, possibly = taken.least_last >= first, taken.most_last >= first
         if surely:
-            found.add(entry, label, strength)
+            found.add(entry, label, strength, how)
         elif possibly:
             found.leave_open(entry, label, "date too coarse")
 
@@ -299,22 +299,38 @@ def _systemic(case: Case, entry: Entry, reading: ConceptReading) -> Strength | N
     other = case.vocabulary.strength(entry.codings, needs_route)
     if (listed is None and other is None) or case.vocabulary.is_local(entry.codings):
         return None
-    forms = {made.form for coding in entry.codings if (made := case.vocabulary.ingredient(coding))}
+    is_systemic = _is_systemic_product(case, entry)
     if entry.prescription.routes:
         if not case.topic.systemic_routes.isdisjoint(entry.prescription.routes):
             return listed or other
-        if _is_given_locally(case, entry):
+        if is_given_locally(case, entry):
             return None
-        return listed if Form.SYSTEMIC in forms else Strength.SUPPORTING
+        return listed if is_systemic else Strength.SUPPORTING
     if listed is not None:
         return listed
-    return other if Form.SYSTEMIC in forms else Strength.SUPPORTING
+    return other if is_systemic else Strength.SUPPORTING
 
 
-def _is_given_locally(case: Case, entry: Entry) -> bool:
-    """Whether all the routes that are stated for a drug are local ones."""
-    routes = entry.prescription.routes if entry.prescription is not None else ()
-    return bool(routes) and case.topic.local_routes.issuperset(routes)
+def is_passed_over(case: Case, reading: ConceptReading, entry: Entry) -> bool:
+    """Whether a drug says nothing to a reading because of its form or its routes, whatever else stands in its entry."""
+    if reading.route_needed is not None:
+        return is_given_locally(case, entry)
+    return reading.kind == "medication" and case.vocabulary.is_local(entry.codings)
+
+
+def is_given_locally(case: Case, entry: Entry) -> bool:
+    """Whether a drug is a local product, or goes by local routes in all its dosages and is no systemic product."""
+    if case.vocabulary.is_local(entry.codings):
+        return True
+    given = entry.prescription
+    if given is None or not given.routes or given.more_routes or _is_systemic_product(case, entry):
+        return False
+    return case.topic.local_routes.issuperset(given.routes)
+
+
+def _is_systemic_product(case: Case, entry: Entry) -> bool:
+    made = (case.vocabulary.ingredient(coding) for coding in entry.codings)
+    return any(each is not None and each.form is Form.SYSTEMIC for each in made)
 
 
 def _union_days(courses: Iterable[tuple[date, date]]) -> int:

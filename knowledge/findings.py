@@ -78,6 +78,8 @@ class Prescription:
     active: bool
     course: Course = Course()
     routes: tuple[Coding, ...] = ()
+    more_routes: bool = False
+    """Some dosage goes by a route that was not read, or is not told."""
     indications: tuple[Coding, ...] = ()
 
 

@@ -150,8 +150,8 @@ class ConceptReading:
     chronic: Threshold | None = None
     as_long_as_current: bool = False
     """A current Condition counts whatever its date; the window is for what was done once."""
-    not_by_local_routes: bool = False
-    """A drug that is given by the topic's local routes alone says nothing."""
+    open_by_local_routes: bool = False
+    """A drug that is given by the topic's local routes alone leaves the concept open."""
     every_set: frozenset[ValueSetId] = frozenset()
     """All value sets it looks at: where no entry is in any of them it finds nothing."""
 

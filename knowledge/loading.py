@@ -386,7 +386,7 @@ class _Reader:
             acute=named("acute"),
             chronic=named("chronic"),
             as_long_as_current=data.get("as_long_as_current", False),
-            not_by_local_routes=data.get("not_by_local_routes", False),
+            open_by_local_routes=data.get("open_by_local_routes", False),
         )
 
     def _value_set(self, path: str, name: str) -> ValueSetId:

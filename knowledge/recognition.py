@@ -128,7 +128,7 @@ def _passed_over(case: Case, concept: Concept, told: set[str]) -> Iterable[Evide
         elif entry.kind is Kind.OBSERVATION:
             why = "by its value"
         elif entry.kind is Kind.MEDICATION:
-            why = "too short or too long ago"
+            why = "given locally" if episodes.is_given_locally(case, entry) else "too short or too long ago"
         else:
             why = "outside the time that counts"
         yield evidence_of(entry, case.vocabulary.label(*named), why)
@@ -154,7 +154,9 @@ def _leave_open_what_was_not_read(case: Case, concept: Concept, reading: Concept
         in_time, open_because = counts(case, concept, reading, entry)
         if not in_time and not open_because:
             continue
-        for value_set in reading.value_sets:
+        if entry.kind is Kind.MEDICATION and episodes.is_passed_over(case, reading, entry):
+            continue
+        for value_set in (*reading.value_sets, *([reading.route_needed] if reading.route_needed else [])):
             if case.vocabulary.strength(entry.codings, value_set):
                 found.leave_open(entry, _label(case, entry, value_set), entry.flaw or "an answer that is not known")
                 break

@@ -128,24 +128,113 @@ def test_two_instructions_run_together_or_one_after_the_other(
     assert presence_of(judge, request, "chronic-steroid-use") == presence
 
 
+LOCAL_ROUTES = ("6064005", "46713006", "54485002", "447694001", "10547007", "12130007", "37161004")
+SYSTEMIC_ROUTES = ("26643006", "47625008", "78421000", "34206005")
+HYDROCORTISONE, CYCLOSPORINE = "RxNorm 5492", "RxNorm 3008"
+NOSE = {"route": concept("SNOMED 46713006")}
+V3 = "http://terminology.hl7.org/CodeSystem/v3-RouteOfAdministration"
+
+
+def _dosed(drug: str, *dosages: Any, **more: Any) -> Json:
+    """A drug that is taken now, for 120 days."""
+    length = {"dispenseRequest": {"expectedSupplyDuration": {"value": 120, **DAYS}}}
+    told = {"medicationCodeableConcept": concept(drug), "authoredOn": "2025-10-01", "status": "active", **length}
+    return _prescription(**told, dosageInstruction=list(dosages), **more)
+
+
 @pytest.mark.parametrize(
-    ("drug", "other", "concept_id", "presence"),
+    ("routes", "steroids", "immunosuppression"),
+    [(LOCAL_ROUTES, "absent", "unknown"), (SYSTEMIC_ROUTES, "present", "present")],
+)
+def test_each_route_is_known_as_local_or_as_systemic(
+    judge: Judge, routes: tuple[str, ...], steroids: str, immunosuppression: str
+) -> None:
+    """By a local route hydrocortisone is no steroid use and cyclosporine may be none; by mouth or injected both are."""
+    for route in routes:
+        dosage = {"route": concept(f"SNOMED {route}")}
+        told = _request("medications", _dosed(HYDROCORTISONE, dosage))
+        assert presence_of(judge, told, "chronic-steroid-use") == steroids, route
+        told = _request("medications", _dosed(CYCLOSPORINE, dosage))
+        assert presence_of(judge, told, "immunosuppression") == immunosuppression, route
+
+
+@pytest.mark.parametrize(
+    "other",
     [
-        ("RxNorm 8640", "54485002", "chronic-steroid-use", "absent"),
-        ("RxNorm 8640", "37839007", "chronic-steroid-use", "unknown"),
-        ("RxNorm 3008", "54485002", "immunosuppression", "absent"),
-        ("RxNorm 3008", "37839007", "immunosuppression", "present"),
+        {"route": concept("SNOMED 37839007")},
+        {"route": {"coding": [{"system": V3, "code": "PO"}], "text": "Oral"}},
+        {"route": {"text": "Oral"}},
+        {"route": {"coding": [{"system": SYSTEMS["SNOMED"], "code": 26643006}]}},
+        {"route": {"coding": "oral"}},
+        {"route": {**concept("SNOMED 54485002"), "modifierExtension": [{"url": "urn:x"}]}},
+        {**NOSE, "modifierExtension": [{"url": "urn:x"}]},
+        {"text": "one capsule by mouth"},
     ],
 )
-def test_a_drug_is_local_where_every_route_of_it_is(
-    judge: Judge, drug: str, other: str, concept_id: str, presence: str
+def test_a_drug_is_local_only_where_every_dosage_of_it_is(judge: Judge, other: Json) -> None:
+    """Into the nose, and by a route that is not read or not told: it may be systemic."""
+    told = _request("medications", _dosed(HYDROCORTISONE, NOSE, other))
+    assert presence_of(judge, told, "chronic-steroid-use") == "unknown"
+    told = _request("medications", _dosed(CYCLOSPORINE, NOSE, other))
+    assert presence_of(judge, told, "immunosuppression") == "present"
+    statement = {
+        "resourceType": "MedicationStatement",
+        "status": "active",
+        "medicationCodeableConcept": concept(CYCLOSPORINE),
+        "effectiveDateTime": "2026-02-01",
+        "dosage": [NOSE, other],
+    }
+    assert presence_of(judge, _request("medications", statement), "immunosuppression") == "present"
+    statement["dosage"] = [NOSE, NOSE]
+    assert presence_of(judge, _request("medications", statement), "immunosuppression") == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("kind", "how"),
+    [
+        ("MedicationDispense", {"authorizingPrescription": [{"reference": "MedicationRequest/rx"}]}),
+        ("MedicationAdministration", {"request": {"reference": "MedicationRequest/rx"}}),
+    ],
+)
+def test_a_prescription_tells_of_what_is_given_by_its_own_routes(judge: Judge, kind: str, how: Json) -> None:
+    """A steroid that was prescribed for the nose and given by mouth leaves steroid use open."""
+    for route, presence in (("46713006", "absent"), ("26643006", "unknown")):
+        dosage = {"route": concept(f"SNOMED {route}")}
+        told = {"dosageInstruction": [dosage]} if kind == "MedicationDispense" else {"dosage": dosage}
+        given = {"resourceType": kind, "status": "completed", "medicationCodeableConcept": concept(HYDROCORTISONE)}
+        request = _request("medications", _dosed(HYDROCORTISONE, NOSE, id="rx"), {**given, **how, **told})
+        assert presence_of(judge, request, "chronic-steroid-use") == presence
+
+
+@pytest.mark.parametrize(
+    ("drug", "dosages", "presence"),
+    [
+        (HYDROCORTISONE, [NOSE], "absent"),
+        (HYDROCORTISONE, [NOSE, {"text": "by mouth"}], "unknown"),
+        (HYDROCORTISONE, [], "unknown"),
+        ("RxNorm 1085728", [], "absent"),
+        ("RxNorm 198145", [NOSE], "unknown"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["MedicationDispense", "MedicationAdministration"])
+def test_a_drug_of_which_else_nothing_is_read_is_left_open_unless_it_is_local(
+    judge: Judge, kind: str, drug: str, dosages: list[Json], presence: str
 ) -> None:
-    """Into the nose and into the eye is local; into the nose and by a route that is not known may be systemic."""
-    routes = [{"route": concept(f"SNOMED {code}")} for code in ("46713006", other)]
-    told = {"medicationCodeableConcept": concept(drug), "authoredOn": "2025-10-01", "dosageInstruction": routes}
-    length = {"dispenseRequest": {"expectedSupplyDuration": {"value": 120, **DAYS}}}
-    prescribed = _prescription(**told, **length, status="active")
-    assert presence_of(judge, _request("medications", prescribed), concept_id) == presence
+    """Given out or administered it may be steroid use where it is not local."""
+    if kind == "MedicationAdministration" and len(dosages) == 2:
+        return  # which has one dosage
+    told = {"dosageInstruction": dosages} if kind == "MedicationDispense" else {"dosage": (dosages or [{}])[0]}
+    given = {"resourceType": kind, "status": "completed", "medicationCodeableConcept": concept(drug), **told}
+    request = _request("medications", given)
+    assert presence_of(judge, request, "chronic-steroid-use") == presence
+
+
+def test_a_drug_that_was_given_locally_is_said_to_be(judge: Judge) -> None:
+    """What is not counted because of its route, or of its form, is not said to be too short or too long ago."""
+    for drug, dosage in ((HYDROCORTISONE, NOSE), ("RxNorm 1085728", {"text": "a thin layer"})):
+        told = appraisal_of(judge, _request("medications", _dosed(drug, dosage)))
+        (passed,) = told.findings[ConceptId("chronic-steroid-use")].passed_over
+        assert passed.how == "given locally"
 
 
 def test_a_drug_by_two_routes_is_systemic_where_one_of_them_is(judge: Judge) -> None:
@@ -467,32 +556,6 @@ def test_what_is_told_of_before_it_begins_may_have_begun(judge: Judge, dates: Js
     """A metastasis that was recorded years before its onset to come is one, wherever the wrong date stands."""
     cancer = {"resourceType": "Condition", "code": concept("ICD-10-CM C79.51"), **dates}
     assert presence_of(judge, _request("conditions", cancer), "cancer") == presence
-
-
-@pytest.mark.parametrize(
-    ("performed", "status", "presence"),
-    [
-        ({"performedDateTime": "2062-03-01"}, "completed", "present"),
-        ({"performedDateTime": "2026-03-03"}, "completed", "present"),
-        ({"performedPeriod": {"start": "2062-03-01"}}, "completed", "present"),
-        ({"performedDateTime": "2062-03-01"}, "preparation", "absent"),
-    ],
-)
-def test_an_operation_that_was_done_was_not_done_in_days_to_come(
-    judge: Judge, performed: Json, status: str, presence: str
-) -> None:
-    """A completed fusion counts although the day it is given is still to come; one that is planned does not."""
-    fusion = {"resourceType": "Procedure", "status": status, "code": concept("CPT 22612"), **performed}
-    assert presence_of(judge, _request("procedures", fusion), "prior-lumbar-surgery") == presence
-
-
-def test_a_session_of_a_day_to_come_leaves_open_when_it_was(judge: Judge) -> None:
-    """Six weeks of management are open where a session of therapy was held on a day that is still to come."""
-    session = {"resourceType": "Procedure", "status": "completed", "code": concept("CPT 97110")}
-    told = _request("procedures", session | {"performedDateTime": "2062-01-02"})
-    assert presence_of(judge, told, "six-weeks-management") == "unknown"
-    told = _request("procedures", session | {"performedDateTime": "2026-01-02"})
-    assert presence_of(judge, told, "six-weeks-management") == "present"
 
 
 def test_an_operation_that_ended_before_it_began_was_some_time(judge: Judge) -> None:
