@@ -82,10 +82,11 @@ def both(tmp_path: Path) -> Iterator[Callable[..., tuple[Way, Way]]]:
 
 
 def _told(caplog: pytest.LogCaptureFixture) -> list[Json]:
-    """The lines of the log since the last look, and the kinds of faults; how long something took is left out."""
+    """The lines of the log since the last look, and the kinds of faults; that it took no time at all is never told."""
     lines: list[Json] = []
     for record in caplog.records:
         line = json.loads(record.message) if record.name == "cds_service.request" else {"said": record.message}
+        assert 0 <= line.get("ms", 0) < 60_000
         lines.append({name: each for name, each in line.items() if name != "ms"})
     caplog.clear()
     return lines
@@ -127,6 +128,7 @@ SENT = [
     Sent("FHIR's media type", 200, headers={"Content_Type": "Application/FHIR+JSON; charset=utf-8"}),
     Sent("an id of a proxy", 200, headers={"X_Request_Id": GIVEN_ID}),
     Sent("an id that could be anything", 200, headers={"X_Request_Id": "Jane Public, 1981"}),
+    Sent("an encoding that is none", 200, headers={"Content_Encoding": "Identity"}),
     Sent("a browser's call", 200, headers={"Origin": "https://sandbox.example.org"}),
     Sent("a host of no use", 200, headers={"Host": "x" * 300}),
     Sent("members that are passed over", 200, json.dumps({**request_for(PLAIN), "hookInstance": 7}).encode()),
@@ -203,14 +205,46 @@ def test_calls_are_held_back_alike_on_both_ways(
     caplog.set_level(logging.INFO)
     found = []
     for way in both(rate_limit=Rate(1, 3600.0)):
+        before = _figures()
         seen = [way.send(CALL) for _ in range(2)]
         found.append((seen, _told(caplog)))
+        assert _counted(before)['cds_refusals_total{code="rate"}'] == 1
     assert found[0][1] == found[1][1]
     (_, first), (_, second) = found[0], found[1]
     assert first == second
     assert [each["status"] for each in found[1][0]] == ["200 OK", "429 TOO MANY REQUESTS"]
     assert [each["body"] for each in found[0][0]] == [each["body"] for each in found[1][0]]
     assert "Retry-After" in dict(found[1][0][1]["headers"])
+
+
+def test_who_is_held_back_is_never_told_to_call_at_once(both: Callable[..., tuple[Way, Way]]) -> None:
+    """A wait of half a second is told as one second: Retry-After has whole ones."""
+    for way in both(rate_limit=Rate(1, 0.5)):
+        answers = [way.send(CALL) for _ in range(2)]
+        assert dict(answers[1]["headers"])["Retry-After"] == "1"
+
+
+@pytest.mark.parametrize("given", [f"{GIVEN_ID} Jane Public", f"Jane Public {GIVEN_ID}"])
+def test_an_id_with_more_beside_it_is_not_taken_up(
+    both: Callable[..., tuple[Way, Way]], caplog: pytest.LogCaptureFixture, given: str
+) -> None:
+    """What stands before or after a UUID could be anything: neither header nor log has it."""
+    caplog.set_level(logging.INFO)
+    for way in both():
+        assert "Jane" not in repr(way.send(CALL, X_Request_Id=given))
+    assert "Jane" not in caplog.text
+
+
+def test_an_answer_has_each_of_its_headers_once(both: Callable[..., tuple[Way, Way]]) -> None:
+    """A page keeps its own policy and discovery its own caching; what a preflight asks is told to a preflight alone."""
+    through, past = both()
+    client = through.app.test_client()
+    for seen in (client.get("/guideline"), client.get("/cds-services"), client.post(SELECT, data=b"{")):
+        names = [name.lower() for name, _ in seen.headers]
+        assert len(names) == len(set(names))
+        assert "access-control-allow-methods" not in names
+    for way in (through, past):
+        assert "Access-Control-Allow-Methods" not in dict(way.send(CALL)["headers"])
 
 
 def test_both_ways_ask_for_a_token(
