@@ -1,11 +1,12 @@
-"""Random UUIDs, drawn and written for many at once: one alone costs several times as much."""
+"""UUIDs that begin with their time, so that a database adds them at one end; the rest is drawn for many at once."""
 
 from __future__ import annotations
 
 import os
+import time
 
-_SIZE = 16
 _DRAWN = 64
+_SIZE = 10
 _VARIANT = {digit: "89ab"[int(digit, 16) % 4] for digit in "0123456789abcdef"}
 _waiting: list[str] = []
 # What a parent drew is not given out by each of its children.
@@ -13,13 +14,19 @@ os.register_at_fork(after_in_child=_waiting.clear)
 
 
 def new_uuid() -> str:
-    """A UUID of version 4 (RFC 9562), from the system's randomness."""
+    """A UUID of version 7 (RFC 9562, section 5.7): milliseconds, then 74 bits of the system's randomness.
+
+    Keys that are random from their first digit on are spread over all pages of an index, and each batch writes most of
+    them anew.
+    """
     try:
-        return _waiting.pop()
+        rest = _waiting.pop()
     except IndexError:
         drawn = _draw()
         _waiting.extend(drawn[1:])
-        return drawn[0]
+        rest = drawn[0]
+    now = f"{time.time_ns() // 1_000_000:012x}"
+    return f"{now[:8]}-{now[8:]}-7{rest}"
 
 
 def _draw() -> list[str]:
@@ -28,5 +35,5 @@ def _draw() -> list[str]:
 
 
 def _written(drawn: str) -> str:
-    """Thirty-two digits as a UUID: the thirteenth tells the version, two bits of the seventeenth the variant."""
-    return f"{drawn[:8]}-{drawn[8:12]}-4{drawn[13:16]}-{_VARIANT[drawn[16]]}{drawn[17:20]}-{drawn[20:]}"
+    """Nineteen digits of twenty as the end of a UUID: two bits of the fourth tell the variant."""
+    return f"{drawn[:3]}-{_VARIANT[drawn[3]]}{drawn[4:7]}-{drawn[7:19]}"
