@@ -18,7 +18,7 @@ from fhir.resources.R4B.procedure import Procedure
 from fhir.resources.R4B.servicerequest import ServiceRequest
 
 from cds_service.codings import codings_of
-from cds_service.drugs import Drugs, has_more_routes, routes_of
+from cds_service.drugs import Drugs, routes_of
 from cds_service.fhir_elements import (
     CODE,
     COMPARATORS,
@@ -74,19 +74,16 @@ from knowledge.findings import (
     Prescription,
 )
 from knowledge.loading import Knowledge
-from knowledge.vocabulary import read_coding
 
 Json = dict[str, Any]
 
-# The elements that are read of each resource through its model. A leaf says how it is handed over. Codes and statuses
-# are read by `read_coding`, `status_of` and `status_code`, which ask for more than the models do.
-_CODING = {"system": CODE, "code": CODE}
-_CODEABLE = {"coding": [_CODING]}
+# The elements that are read of each resource through its model. A leaf says how it is handed over. Codes, routes
+# and statuses are read by `read_coding`, `status_of` and `status_code`, which ask for more than the models do.
 _PERIOD = {"start": DATE, "end": DATE}
 _QUANTITY = {"value": NUMBER, "comparator": CODE, "unit": TEXT, "code": CODE}
 _RANGE = {"low": _QUANTITY, "high": _QUANTITY}
 _BOUNDS = {"boundsDuration": _QUANTITY, "boundsRange": _RANGE, "boundsPeriod": _PERIOD}
-_DOSAGE = {"route": _CODEABLE, "timing": {"repeat": _BOUNDS}}
+_DOSAGE = {"timing": {"repeat": _BOUNDS}}
 _PATIENT = Elements.of(Patient, {"birthDate": DATE})
 _CONDITION = Elements.of(
     Condition,
@@ -574,13 +571,7 @@ class ChartReader:
         course: Course,
         dosages: list[Any] | None,
     ) -> Entry:
-        routes = tuple(
-            coding
-            for dosage in dosages or []
-            if dosage.route is not None
-            for each in dosage.route.coding or []
-            if (coding := read_coding(each.system, each.code))
-        )
+        routes, more_routes = routes_of(resource)
         told = start or recorded
         if course.end is not None and told is not None and course.end.latest < told.earliest:
             start, course = None, Course()  # over before it was told of: one of them is wrong
@@ -595,7 +586,7 @@ class ChartReader:
                 active=status == "active",
                 course=course,
                 routes=routes,
-                more_routes=bool(routes) and has_more_routes(resource),
+                more_routes=more_routes,
                 indications=self.drugs.indications(resource),
             ),
         )
@@ -603,7 +594,8 @@ class ChartReader:
 
 def _routes_alone(resource: Json) -> Prescription:
     """What is left of a drug that could not be read: how it is given, where that is told."""
-    return Prescription(active=False, routes=routes_of(resource), more_routes=has_more_routes(resource))
+    routes, more_routes = routes_of(resource)
+    return Prescription(active=False, routes=routes, more_routes=more_routes)
 
 
 _READERS: Mapping[str, Callable[[ChartReader, Json, str], Entry | None]] = {

@@ -108,8 +108,7 @@ class Database(ABC):
             yield connection
         except BaseException as error:
             if connection is not None:
-                with suppress(self.driver.Error):
-                    connection.close()
+                self._let_go(connection)
             if isinstance(error, self.driver.Error):
                 lasting = isinstance(error, (self.driver.DataError, self.driver.IntegrityError))
                 raise StoreError(in_few_words(error), lasting=lasting) from None
@@ -119,6 +118,10 @@ class Database(ABC):
         finally:
             room.release()
 
+    def _let_go(self, connection: Connection) -> None:
+        with suppress(self.driver.Error):
+            connection.close()
+
     def _take(self) -> Connection:
         while True:
             try:
@@ -127,8 +130,7 @@ class Database(ABC):
                 return self.connect()
             if self.is_usable(connection):
                 return connection
-            with suppress(self.driver.Error):
-                connection.close()
+            self._let_go(connection)
             self.close()  # whatever has befallen this one has befallen all
 
     @contextmanager
@@ -166,9 +168,7 @@ class Database(ABC):
         """Close what is idle; whoever asks again gets a new connection."""
         with suppress(IndexError):
             while True:
-                connection = self._idle.pop()
-                with suppress(self.driver.Error):
-                    connection.close()
+                self._let_go(self._idle.pop())
 
 
 _DATABASES: WeakSet[Database] = WeakSet()
@@ -229,7 +229,7 @@ class Sqlite(Database):
         try:
             connection = self._at_once.pop() if self._at_once else None
             if connection is not None and not self.is_usable(connection):
-                _let_go(connection)
+                self._let_go(connection)
                 connection = None
             if connection is None:
                 connection = self.connect(patience=0)
@@ -238,8 +238,8 @@ class Sqlite(Database):
         except (sqlite3.Error, IndexError) as error:
             if connection is not None and getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
                 self._at_once.append(connection)
-            else:
-                _let_go(connection)
+            elif connection is not None:
+                self._let_go(connection)
             return None
         self._at_once.append(connection)
         self._at_once_done += 1
@@ -248,7 +248,7 @@ class Sqlite(Database):
     def close(self) -> None:
         super().close()
         with suppress(IndexError):
-            self._at_once.pop().close()
+            self._let_go(self._at_once.pop())
 
     def _make(self) -> None:
         """Several processes may come at once: the change to WAL answers "locked" at once instead of waiting."""
@@ -321,12 +321,6 @@ class Sqlite(Database):
         """Copy the database as it is at one moment, while it is in use."""
         with self.lent() as connection, closing(sqlite3.connect(file)) as copy:
             connection.backup(copy)
-
-
-def _let_go(connection: Connection | None) -> None:
-    if connection is not None:
-        with suppress(sqlite3.Error):
-            connection.close()
 
 
 class Postgresql(Database):

@@ -18,30 +18,19 @@ Read = Callable[[Json], Entry | None]
 """Reads a prescription; raises Unreadable."""
 
 
-def has_more_routes(resource: Json) -> bool:
-    """Whether some dosage of a drug goes by a route that no code of a known system tells, or by none that is told."""
-    dosages = _dosages_of(resource)
-    return not dosages or not all(_tells_its_route(dosage) for dosage in dosages)
+def routes_of(resource: Json) -> tuple[tuple[Coding, ...], bool]:
+    """The routes of a drug, each once, and whether some dosage goes by one that is not told, or not in a known code."""
+    told = resource.get("dosageInstruction", resource.get("dosage"))  # of what is administered there is one
+    routes = [_route_of(dosage) for dosage in ([told] if isinstance(told, dict) else items(told))]
+    return tuple(dict.fromkeys(coding for route in routes for coding in route)), not all(routes)
 
 
-def routes_of(resource: Json) -> tuple[Coding, ...]:
-    """The routes that are told of a drug in codes of a known system."""
-    told = (each.get("route") for each in _dosages_of(resource) if isinstance(each, dict))
-    return tuple(dict.fromkeys(route for each in told for route in codings_of(each).readable))
-
-
-def _dosages_of(resource: Json) -> list[Any]:
-    """Of what is prescribed, given out or stated, a list; of what is administered, one."""
-    told = resource.get("dosageInstruction", resource.get("dosage"))
-    return [told] if isinstance(told, dict) else items(told)
-
-
-def _tells_its_route(dosage: Any) -> bool:
+def _route_of(dosage: Any) -> tuple[Coding, ...]:
     route = dosage.get("route") if isinstance(dosage, dict) else None
     if not isinstance(route, dict) or dosage.get("modifierExtension") or route.get("modifierExtension"):
-        return False
+        return ()
     readable, malformed = codings_of(route)
-    return bool(readable) and not malformed
+    return () if malformed else readable
 
 
 class Drugs:
@@ -131,8 +120,8 @@ class Drugs:
             return False
         if prescribed is None or prescribed.prescription is None or not set(codings) & set(prescribed.codings):
             return False
-        routes = prescribed.prescription.routes
-        if routes and not set(routes_of(given)).issubset(routes):
+        routes, (given_by, _) = prescribed.prescription.routes, routes_of(given)
+        if routes and not set(given_by).issubset(routes):
             return False
         days, longest = days_given(given), prescribed.prescription.course.longest
         return days is None or longest is None or days <= longest

@@ -157,7 +157,7 @@ def read_medications(
     for entry in case.of_kind(Kind.MEDICATION):
         strength = case.vocabulary.strength(entry.codings, value_set)
         taken = _taken(entry, case.last_day(concept))
-        if strength is None or _is_later(entry, case.last_day(concept)) or case.vocabulary.is_local(entry.codings):
+        if strength is None or _is_later(entry, case.last_day(concept)) or is_passed_over(case, reading, entry):
             continue
         label, how = _drug_label(case, entry, value_set), ""
         if reading.open_by_local_routes and is_given_locally(case, entry):
@@ -297,14 +297,12 @@ def _systemic(case: Case, entry: Entry, reading: ConceptReading) -> Strength | N
     assert entry.prescription is not None
     listed = case.vocabulary.strength(entry.codings, sure)
     other = case.vocabulary.strength(entry.codings, needs_route)
-    if (listed is None and other is None) or case.vocabulary.is_local(entry.codings):
+    if (listed is None and other is None) or is_given_locally(case, entry):
         return None
     is_systemic = _is_systemic_product(case, entry)
     if entry.prescription.routes:
         if not case.topic.systemic_routes.isdisjoint(entry.prescription.routes):
             return listed or other
-        if is_given_locally(case, entry):
-            return None
         return listed if is_systemic else Strength.SUPPORTING
     if listed is not None:
         return listed

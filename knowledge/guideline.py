@@ -155,6 +155,11 @@ class ConceptReading:
     every_set: frozenset[ValueSetId] = frozenset()
     """All value sets it looks at: where no entry is in any of them it finds nothing."""
 
+    @property
+    def own_sets(self) -> tuple[ValueSetId, ...]:
+        """The value sets whose codes may speak of the concept, those that a route has to confirm included."""
+        return self.value_sets if self.route_needed is None else (*self.value_sets, self.route_needed)
+
 
 class Silence(Enum):
     """What it means that nothing mentions a concept."""

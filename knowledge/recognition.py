@@ -128,7 +128,8 @@ def _passed_over(case: Case, concept: Concept, told: set[str]) -> Iterable[Evide
         elif entry.kind is Kind.OBSERVATION:
             why = "by its value"
         elif entry.kind is Kind.MEDICATION:
-            why = "given locally" if episodes.is_given_locally(case, entry) else "too short or too long ago"
+            locally = any(episodes.is_passed_over(case, reading, entry) for reading in concept.readings)
+            why = "given locally" if locally else "too short or too long ago"
         else:
             why = "outside the time that counts"
         yield evidence_of(entry, case.vocabulary.label(*named), why)
@@ -156,7 +157,7 @@ def _leave_open_what_was_not_read(case: Case, concept: Concept, reading: Concept
             continue
         if entry.kind is Kind.MEDICATION and episodes.is_passed_over(case, reading, entry):
             continue
-        for value_set in (*reading.value_sets, *([reading.route_needed] if reading.route_needed else [])):
+        for value_set in reading.own_sets:
             if case.vocabulary.strength(entry.codings, value_set):
                 found.leave_open(entry, _label(case, entry, value_set), entry.flaw or "an answer that is not known")
                 break

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flask import Flask
+from flask import Flask, request
 
 from cards.profiles import Profile
 from cds_service import metrics
@@ -281,8 +281,6 @@ def test_only_a_gathered_call_of_a_service_goes_past_flask(
     seen: list[tuple[str, str]] = []
 
     def look() -> None:
-        from flask import request
-
         seen.append((request.method, request.path))
 
     for way in (through, past):
