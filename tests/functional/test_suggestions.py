@@ -160,7 +160,7 @@ def test_a_referral_has_an_intent(client: FlaskClient, intent: Any, written: str
 
 
 def test_extensions_of_a_lists_values_do_not_slip_to_another_value(client: FlaskClient) -> None:
-    """Where a null held the place of a value, its extensions are left out of the echo rather than moved."""
+    """Null holds the place of a value or of its extensions in the echo, as FHIR's JSON has it."""
     told = {"order": {"code": "CPT 72133", "reasons": [LBP]}}
     told["chart"] = {**CHART, "conditions": [PAIN, {"code": "ICD-10-CM C61"}]}
     request = _request(told)
@@ -171,12 +171,14 @@ def test_extensions_of_a_lists_values_do_not_slip_to_another_value(client: Flask
         _instantiatesCanonical=[None, extension],
         instantiatesUri=canonical,
         _instantiatesUri=[extension, extension],
+        contained=[{"resourceType": "Patient", "name": [{"given": ["A", None], "_given": [{}, extension]}]}],
     )
     (card,) = _answer(client, request)["cards"]
     echoed = card["suggestions"][0]["actions"][0]["resource"]
     assert echoed["instantiatesCanonical"] == canonical
-    assert "_instantiatesCanonical" not in echoed
+    assert echoed["_instantiatesCanonical"] == [None, extension]
     assert echoed["_instantiatesUri"] == [extension, extension]
+    assert echoed["contained"][0]["name"] == [{"given": ["A", None], "_given": [None, extension]}]
 
 
 @pytest.mark.parametrize(

@@ -373,6 +373,27 @@ def test_empty_members_are_left_out_at_any_depth() -> None:
     assert without_empty(value) == {"f": False, "g": 0, "h": ["x"]}
 
 
+E = {"id": "e"}
+
+
+@pytest.mark.parametrize(
+    ("sent", "left"),
+    [
+        ((["A", None, "B"], [None, E, None]), (["A", None, "B"], [None, E, None])),
+        ((["A", "B"], [E]), (["A", "B"], [E, None])),
+        ((["A", "", None, "B"], [None, {}, E, []]), (["A", None, "B"], [None, E, None])),
+        (([None, None], [None, E]), (None, [E])),
+        ((["A", None], [None, {}]), (["A"], None)),
+        (("A", [None, E]), ("A", [E])),
+    ],
+    ids=["both", "fewer extensions", "a place without either", "no value", "no extension", "no list"],
+)
+def test_a_list_and_its_extensions_keep_their_places(sent: tuple[Any, Any], left: tuple[Any, Any]) -> None:
+    """Only a place that has neither a value nor an extension goes, and it goes from both lists."""
+    echoed = without_empty(dict(zip(("given", "_given"), sent, strict=True)))
+    assert (echoed.get("given"), echoed.get("_given")) == left
+
+
 def test_chart_text_in_the_gallery_cannot_format(knowledge: Knowledge) -> None:
     """The markup that a chart smuggles into a diagnosis is not on any card as markup."""
     tricky = {"id": "<img>", "code": ["ICD-10-CM C61", "text <img src=x> **now**"]}
