@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import gc
-import json
 import os
 import sys
 from dataclasses import replace
@@ -36,8 +35,10 @@ def main(arguments: list[str] | None = None) -> int:
         # Whoever read the output has seen enough of it, as `| head` has; nothing more can be written there.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (SettingsError, KnowledgeError, SiteError) as error:
+    except (SettingsError, KnowledgeError) as error:
         return _refuse(str(error))
+    except SiteError as error:
+        return _refuse(f"CDS_SITE: {error}")
     finally:
         gc.enable()
 
@@ -128,7 +129,14 @@ def _serve(options: argparse.Namespace, settings: Settings) -> int:
         server = Server(options.host, options.port, options.workers, serving)
     except StoreError as error:
         return _refuse(f"CDS_DATABASE_URL: {error}")
-    server.run()
+    master = os.getpid()
+    try:
+        server.run()
+    except SystemExit as ended:
+        # Gunicorn ends so where it cannot listen, and has logged why, several times.
+        if ended.code != 1 or os.getpid() != master:
+            raise
+        return _refuse(f"{options.host}, port {options.port}: cannot be listened on")
     return 0
 
 
@@ -180,20 +188,20 @@ def _evaluate(options: argparse.Namespace, settings: Settings) -> int:
         body = sys.stdin.buffer.read() if options.request == "-" else Path(options.request).read_bytes()
     except OSError as error:
         return _refuse(f"{options.request}: {error.strerror}")
+    judge = Judge(load_low_back_pain(), settings)
+    shape = judge.shape(settings.profile)
     try:
         value = parse_json(body)
         hook = value.get("hook") if isinstance(value, dict) else None
         call = parse_request(body, hook if hook in ("order-select", "order-sign") else "order-select")
+        judged = judge.judge(call, options.today or date.today(), shape)
+        answer = compose(judge.knowledge.topic, judged, call, settings.anyone, shape, new_uuid)
     except Problem as problem:
         print(f"{options.request}: {problem.message}", file=sys.stderr)
         return 1
-    judge = Judge(load_low_back_pain(), settings)
-    shape = judge.shape(settings.profile)
-    judged = judge.judge(call, options.today or date.today(), shape)
     topic = judge.knowledge.topic
-    answer = compose(topic, judged, call, settings.anyone, shape, new_uuid)
     if options.json:
-        print(json.dumps(json.loads(to_json(answer.json)), indent=2, ensure_ascii=False))
+        print(to_json(answer.json, indented=True).decode())
         return 0
     print(read_aloud([issued.card for issued in answer.cards]))
     if options.explain:

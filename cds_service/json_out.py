@@ -10,13 +10,17 @@ from jiter import LosslessFloat
 from cds_service.json_in import WrittenInt
 
 
-def to_json(value: Any) -> bytes:
+def to_json(value: Any, *, indented: bool = False) -> bytes:
     """UTF-8 JSON; a number that came in a request keeps its spelling."""
+    option = _INDENTED if indented else orjson.OPT_PASSTHROUGH_SUBCLASS
     try:
-        return orjson.dumps(value, default=_as_written, option=orjson.OPT_PASSTHROUGH_SUBCLASS)
+        return orjson.dumps(value, default=_as_written, option=option)
     except TypeError:
         # A whole number of more than 64 bits, which the writer does not take as it is.
-        return orjson.dumps(_spelled(value), default=_as_written, option=orjson.OPT_PASSTHROUGH_SUBCLASS)
+        return orjson.dumps(_spelled(value), default=_as_written, option=option)
+
+
+_INDENTED = orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_INDENT_2
 
 
 def _as_written(value: Any) -> Any:

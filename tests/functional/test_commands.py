@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from cds_service.__main__ import main
+from cds_service.draft_orders import MOST_REASONS
 from cds_service.settings import Settings, SettingsError, table
 from tests.cases_as_fhir import request_for
 
@@ -73,6 +74,32 @@ def test_evaluate_as_json_prints_the_answer(request_file: Path, capsys: pytest.C
     """--json prints what the service would send."""
     assert main(["evaluate", str(request_file), "--json", "--today", "2026-03-02"]) == 0
     assert json.loads(capsys.readouterr().out)["cards"][0]["indicator"] == "warning"
+
+
+def test_evaluate_spells_numbers_as_the_service_does(request_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A number of the order is printed as it was written, and the whole is JSON."""
+    request = request_for({"order": {"code": "CPT 72133", "reasons": [LBP, "ICD-10-CM C61"]}, "chart": {}})
+    order = request["context"]["draftOrders"]["entry"][0]["resource"]
+    order["extension"] = [{"url": "http://example.org/x", "valueDecimal": "HERE"}]
+    for written in ("1.10", "1E5", "1e999", "0.1000000000000000000000001"):
+        request_file.write_text(json.dumps(request).replace('"HERE"', written), encoding="utf-8")
+        assert main(["evaluate", str(request_file), "--json", "--today", "2026-03-02"]) == 0
+        shown = capsys.readouterr().out
+        assert f'"valueDecimal": {written}\n' in shown
+        json.loads(shown)
+
+
+def test_evaluate_says_that_a_request_is_refused_while_it_is_judged(
+    request_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is only found to be too much while it is judged ends with 1 and its reason too."""
+    request = json.loads(request_file.read_text(encoding="utf-8"))
+    order = request["context"]["draftOrders"]["entry"][0]["resource"]
+    order["contained"] = [{"resourceType": "Condition", "id": f"c{number}"} for number in range(MOST_REASONS + 1)]
+    order["reasonReference"] = [{"reference": f"#c{number}"} for number in range(MOST_REASONS + 1)]
+    request_file.write_text(json.dumps(request), encoding="utf-8")
+    assert main(["evaluate", str(request_file)]) == 1
+    assert capsys.readouterr().err.startswith(f"{request_file}: More than {MOST_REASONS} resources")
 
 
 def test_evaluate_ends_quietly_when_its_reader_has_seen_enough(request_file: Path) -> None:
@@ -170,6 +197,19 @@ def test_serve_refuses_to_start_on_damaged_knowledge(tmp_path: Path) -> None:
     (line,) = ended.stderr.splitlines()
     assert (ended.returncode, ended.stdout) == (2, "")
     assert line.startswith(f"cds-service: {damaged}: $.compose.include: holds ")
+
+
+def test_serve_says_that_its_port_is_taken(tmp_path: Path) -> None:
+    """Where another listens already, the service ends with 2, and its last line names the port."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        command = [sys.executable, "-m", "cds_service", "serve", "--port", str(port)]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        ended = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False
+        )
+    assert ended.returncode == 2
+    assert ended.stderr.splitlines()[-1] == f"cds-service: 127.0.0.1, port {port}: cannot be listened on"
 
 
 def _free_port() -> int:

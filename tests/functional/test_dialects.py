@@ -632,7 +632,7 @@ def test_a_sites_file_with_a_fault_is_refused_with_its_line(
     monkeypatch.setenv("CDS_DATABASE_URL", f"sqlite:///{tmp_path / 'store.sqlite3'}")
     assert main(["serve", "--port", "1"]) == 2
     said = capsys.readouterr().err
-    assert str(site) in said
+    assert said.startswith(f"cds-service: CDS_SITE: {site}: ")
     assert words in said
 
 
