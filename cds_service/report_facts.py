@@ -30,6 +30,11 @@ class Scope:
     """The last day, which counts. Days are those of UTC."""
     client: str | None = None
 
+    @property
+    def is_reversed(self) -> bool:
+        """The last day lies before the first, so that no call can be meant."""
+        return self.since is not None and self.until is not None and self.until < self.since
+
     def of(self, moment: sql.ColumnElement[datetime], client: sql.ColumnElement[Any]) -> sql.ColumnElement[bool]:
         told: list[sql.ColumnElement[bool]] = [sql.true()]
         if self.since is not None:

@@ -98,6 +98,8 @@ def answer(store: Store, topic: Topic, settings: Settings, now: Callable[[], dat
         raise bad_request(f"format is one of {', '.join(WRITERS)}.")
     below = max(settings.suppress_below, _number("suppress-below"))
     scope = Scope(_day("since"), _day("until"), request.args.get("client") or None)
+    if scope.is_reversed:
+        raise bad_request("until is a day before since.")
     by = _period()
     try:
         report = build_report(gather(store, scope), scope, by, below, now())

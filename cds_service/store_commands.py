@@ -36,6 +36,9 @@ def _with_store(work: Callable[[Store], int], settings: Settings, *, create: boo
 
 def _report(options: argparse.Namespace, settings: Settings, now: Now = _utc_now) -> int:
     scope = Scope(options.since, options.until, options.client)
+    if scope.is_reversed:
+        print("cds-service: --until is a day before --since", file=sys.stderr)
+        return 2
     below = settings.suppress_below if options.suppress_below is None else options.suppress_below
 
     def work(store: Store) -> int:

@@ -216,7 +216,8 @@ def refuse_locked(found: Exchange, wire: Wire) -> None:
         raise CannotRun(f"{found.url} answered {found.status}: it demands a token; give --jwt-key or --jwt")
     raise CannotRun(
         f"{found.url} refused the kit's token with {found.status}: it must be told of the issuer "
-        f"{wire.signer.issuer} and its key set"
+        f"{wire.signer.issuer} and its key set; after another run with --jwt, whose keys were others, try "
+        "once more in ten seconds"
     )
 
 

@@ -152,7 +152,9 @@ def test_a_service_that_demands_a_token_is_not_judged_without_one(
         assert main([base]) == 2
         assert "it demands a token; give --jwt-key or --jwt" in capsys.readouterr().err
         assert main([base, "--jwt", "--jwt-port", "0"]) == 2
-        assert "refused the kit's token with 401" in capsys.readouterr().err
+        refused = capsys.readouterr().err
+        assert "refused the kit's token with 401" in refused
+        assert "try once more in ten seconds" in refused
 
 
 def _pem(key: Key) -> bytes:

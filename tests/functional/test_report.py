@@ -334,7 +334,10 @@ def test_what_clients_say_does_no_harm_in_any_form(make_app: Callable[..., Flask
     assert [row[1][:2] for row in csv.reader(io.StringIO(lines)) if row[0] == "reasons"] == ["'="]
 
 
-@pytest.mark.parametrize("query", ["since=x", "until=2026-02-30", "by=year", "format=pdf", "suppress-below=-1"])
+@pytest.mark.parametrize(
+    "query",
+    ["since=x", "until=2026-02-30", "since=2026-03-02&until=2026-03-01", "by=year", "format=pdf", "suppress-below=-1"],
+)
 def test_a_question_that_makes_no_sense_is_refused(make_app: Callable[..., Flask], query: str) -> None:
     """400 names what was asked wrongly."""
     response = make_app(reports=Access.LOOPBACK).test_client().get(f"/reports?{query}")
@@ -418,6 +421,9 @@ def test_the_command_writes_every_form(
     assert main(["report", "--output", str(tmp_path / "report.txt"), "--suppress-below", "3"]) == 0
     assert "counts below 3 withheld" in (tmp_path / "report.txt").read_text(encoding="utf-8")
     assert main(["report", "--output", str(tmp_path / "none" / "report.txt")]) == 2
+    capsys.readouterr()
+    assert main(["report", "--since", "2026-03-02", "--until", "2026-03-01"]) == 2
+    assert capsys.readouterr() == ("", "cds-service: --until is a day before --since\n")
 
 
 def test_the_schema_describes_each_table_and_column() -> None:
