@@ -122,6 +122,8 @@ def _serve(options: argparse.Namespace, settings: Settings) -> int:
 
         if not on_loopback:
             return _refuse("--sandbox is for trying out, and listens on loopback only")
+        if settings.auth is Auth.REQUIRED:
+            return _refuse("--sandbox looks at no tokens: unset CDS_CLIENTS and CDS_AUTH")
         settings = for_sandbox(settings)
         print(invitation(options.host, options.port, options.sandbox_fhir_server), flush=True)
     try:

@@ -288,7 +288,8 @@ VARIABLES = {
         "public_url",
         read_base,
         "an https base URL without a query (http on loopback)",
-        "address clients know the service by; the `aud` of a token is compared with it, never with a header",
+        "address clients know the service by: what the `aud` of a token is compared with, never with a header, and "
+        "where cards link to our guideline page",
         default="none; needed with `CDS_AUTH=required`",
     ),
     "CDS_OPEN_DISCOVERY": Variable(

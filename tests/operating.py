@@ -1,26 +1,27 @@
-"""The tables of the operator's manual that the code knows. ``python -m tests.operating`` writes them anew."""
+"""The tables of the manuals that the code knows. ``python -m tests.operating`` writes them anew."""
 
 from __future__ import annotations
 
-import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from cards.override_reasons import OVERRIDE_REASONS
 from cds_service import metrics, request_log
 from cds_service.report import build_report
 from cds_service.report_facts import Facts, Scope
 
-MANUAL = Path(__file__).parent.parent / "cds_service" / "OPERATING.md"
+DOCUMENTS = Path(__file__).parent.parent / "cds_service"
+Tables = dict[str, Callable[[], str]]
 
 
-def render(text: str) -> str:
-    """The manual with each table between its marks as the code has it now."""
-    for name, table in (("metrics", metrics.table()), ("log", request_log.table()), ("report", _report_tables())):
+def render(text: str, tables: Tables) -> str:
+    """A manual with each table between its marks as the code has it now."""
+    for name, table in tables.items():
         begin, end = f"<!-- {name}: written by python -m tests.operating -->", f"<!-- end of {name} -->"
         assert text.count(begin) == text.count(end) == 1, name
-        text = re.sub(
-            f"{re.escape(begin)}.*?{re.escape(end)}", lambda _, t=f"{begin}\n{table}\n{end}": t, text, flags=re.DOTALL
-        )
+        before, _, rest = text.partition(begin)
+        text = f"{before}{begin}\n{table()}\n{end}{rest.partition(end)[2]}"
     return text
 
 
@@ -35,5 +36,18 @@ def _report_tables() -> str:
     return "\n".join(rows)
 
 
+def _overrides() -> str:
+    rows = [f"| `{each.coding.system}` | `{each.coding.code}` | {each.display} |" for each in OVERRIDE_REASONS]
+    return "\n".join(["| system | code | display |", "|---|---|---|", *rows])
+
+
+MANUALS: dict[str, Tables] = {
+    "OPERATING.md": {"metrics": metrics.table, "log": request_log.table, "report": _report_tables},
+    "INTEGRATING.md": {"overrides": _overrides},
+}
+
+
 if __name__ == "__main__":
-    MANUAL.write_text(render(MANUAL.read_text(encoding="utf-8")), encoding="utf-8")
+    for manual, tables in MANUALS.items():
+        file = DOCUMENTS / manual
+        file.write_text(render(file.read_text(encoding="utf-8"), tables), encoding="utf-8")

@@ -138,6 +138,16 @@ def test_the_sandbox_mode_is_for_loopback(capsys: pytest.CaptureFixture[str]) ->
     assert "loopback only" in capsys.readouterr().err
 
 
+def test_the_sandbox_mode_asks_for_no_tokens(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A service that is set to ask for tokens is refused in it, rather than started to answer the sandbox with 401."""
+    monkeypatch.setenv("CDS_CLIENTS", "clients.toml")
+    monkeypatch.setenv("CDS_PUBLIC_URL", "https://cds.example.org")
+    assert main(["serve", "--sandbox"]) == 2
+    assert "unset CDS_CLIENTS" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("command", "line"),
     [
