@@ -13,7 +13,7 @@ from typing import Any, assert_never
 from cards.card import Action
 from cards.emptiness import without_empty
 from cards.override_reasons import CODE_SYSTEMS
-from cards.wording import CATEGORY, RATING_LABEL
+from cards.wording.words import CATEGORY, RATING_LABEL
 from knowledge.appraisal import LOWEST, Appraisal, NoCriteriaApply, NoCriteriaReason, Rated, Undetermined, Verdict
 from knowledge.guideline import AppropriatenessCategory, Topic
 

@@ -7,10 +7,18 @@ from dataclasses import replace
 from enum import Enum
 from typing import Any
 
-from cards import wording
 from cards.card import Action, Suggestion
 from cards.pama import rated_proposal, without_rating
 from cards.profiles import THERAPY, Replacing, Shape
+from cards.wording.words import (
+    REFER_LABEL,
+    REMOVE_COMPONENT_LABEL,
+    REMOVE_LABEL,
+    THERAPY_LABEL,
+    order_instead_label,
+    record_label,
+    replace_label,
+)
 from knowledge.appraisal import Appraisal, NoCriteriaApply, Rated, Verdict, best, deciding_variants, suppose
 from knowledge.findings import ConceptId, Presence, ProcedureId
 from knowledge.guideline import AppropriatenessCategory, CodedText, Concept, Procedure, Topic
@@ -175,7 +183,7 @@ def build_suggestions(
     found = _offered(topic, appraisal, alternative, order, shape, therapy_ordered=therapy_ordered)
     if alternative.kind is Instead.MISSING_FACTS or not found or not components:
         return found
-    deletes = tuple(Action("delete", wording.REMOVE_COMPONENT_LABEL, resource_id=each) for each in components)
+    deletes = tuple(Action("delete", REMOVE_COMPONENT_LABEL, resource_id=each) for each in components)
     if shape.deletes_with_creates:
         return tuple(replace(each, actions=each.actions + deletes) for each in found)
     if shape.lone_deletes:
@@ -214,7 +222,7 @@ def _replace_study(
     topic: Topic, appraisal: Appraisal, procedure: Procedure, order: Mapping[str, Any], shape: Shape
 ) -> Suggestion | None:
     code = {"coding": _codings(procedure.order_codes, order), "text": procedure.name}
-    label = wording.replace_label(procedure)
+    label = replace_label(procedure)
 
     def proposed() -> Verdict:
         holding, may_hold = deciding_variants(topic, appraisal.matches)
@@ -253,7 +261,7 @@ def _create_and_delete(
 ) -> tuple[Suggestion, ...]:
     """The better study as an order of its own, then the removal of this one; nothing without a code to create it by."""
     found = [
-        _create("alternative-study", wording.order_instead_label(procedure), orderable, order)
+        _create("alternative-study", order_instead_label(procedure), orderable, order)
         for procedure in procedures
         if (orderable := shape.orderable(procedure.id)) is not None
     ]
@@ -273,7 +281,7 @@ def _conservative(
     if shape.deletes_with_creates:
         found.append(_refer_to_physical_therapy(topic, order))
     elif (therapy := shape.orderable(THERAPY)) is not None:
-        found.append(_create("physical-therapy", wording.REFER_LABEL, therapy, order))
+        found.append(_create("physical-therapy", REFER_LABEL, therapy, order))
     return tuple(found)
 
 
@@ -288,7 +296,7 @@ def _codings(codes: tuple[CodedText, ...], order: Mapping[str, Any]) -> list[dic
 
 
 def _remove(order: Mapping[str, Any]) -> Suggestion:
-    return Suggestion("remove-order", wording.REMOVE_LABEL, (_delete(order, wording.REMOVE_LABEL),))
+    return Suggestion("remove-order", REMOVE_LABEL, (_delete(order, REMOVE_LABEL),))
 
 
 def _delete(order: Mapping[str, Any], description: str) -> Action:
@@ -301,8 +309,8 @@ _CARRIED_OVER = ("subject", "encounter", "requester", "authoredOn", "reasonCode"
 def _refer_to_physical_therapy(topic: Topic, order: Mapping[str, Any]) -> Suggestion:
     """The order goes, a referral for the same patient and reasons comes."""
     referral = _new_order(topic.physical_therapy, order)
-    actions = (_delete(order, wording.REMOVE_LABEL), Action("create", wording.THERAPY_LABEL, referral))
-    return Suggestion("physical-therapy", wording.THERAPY_LABEL, actions)
+    actions = (_delete(order, REMOVE_LABEL), Action("create", THERAPY_LABEL, referral))
+    return Suggestion("physical-therapy", THERAPY_LABEL, actions)
 
 
 def _new_order(coded: CodedText, order: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -368,4 +376,4 @@ def _record(
     def proposed() -> Verdict:
         return suppose(topic, appraisal, concept.id)
 
-    return _update("record-fact", wording.record_label(concept), changed, topic, proposed, shape)
+    return _update("record-fact", record_label(concept), changed, topic, proposed, shape)

@@ -13,7 +13,8 @@ from cards.card import Card, Indicator
 from cards.emptiness import without_empty
 from cards.issue import issue
 from cards.wire import appraisal_json, card_json
-from cards.wording import CATEGORY, escaped
+from cards.wording.markdown import escaped
+from cards.wording.words import CATEGORY
 from cds_service.envelope import parse_request
 from cds_service.order_hooks import Judge, Judged
 from cds_service.settings import Settings
