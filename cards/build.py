@@ -207,7 +207,7 @@ def _instead(topic: Topic, appraisal: Appraisal, alternative: Alternative) -> li
             assert alternative.category is not None
             sentences.append(instead.if_safe(alternative.procedures[0], alternative.category))
         case Instead.CONSERVATIVE_CARE:
-            sentences += instead.conservative_care(topic, appraisal)
+            sentences += instead.conservative_care(topic, appraisal.order.procedures, child=appraisal.reading.is_child)
         case Instead.MISSING_FACTS:
             sentences.append(instead.record(alternative.facts, rated=isinstance(appraisal.verdict, Rated)))
             sentences += instead.age(topic, appraisal)

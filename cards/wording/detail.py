@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from cards.wording.facts import findings_paragraphs, notes_paragraph, unseen_paragraph
 from cards.wording.markdown import escaped
-from cards.wording.words import CATEGORY, capitalised, dose, level_of, listed
+from cards.wording.words import CATEGORY, capitalised, dose, level_of, listed, spelled
 from knowledge.appraisal import Appraisal, deciding_variants
 from knowledge.findings import ProcedureId
 from knowledge.guideline import Procedure, Topic
@@ -27,7 +27,7 @@ def detail(topic: Topic, appraisal: Appraisal, instead: Sequence[str], *, one_of
         _radiation_paragraph(topic, order.procedures, child=appraisal.reading.is_child),
         _instead_paragraph(instead),
         notes_paragraph(topic, appraisal),
-        _child_paragraph(appraisal),
+        _child_paragraph(topic) if appraisal.reading.is_child else "",
         _authorship_paragraph(topic),
     ]
     return "\n\n".join([paragraph for paragraph in paragraphs if paragraph])
@@ -82,16 +82,17 @@ def _variant_line(topic: Topic, match: VariantMatch, procedures: Iterable[Proced
 
 
 def _every_scenario(topic: Topic, procedures: Iterable[ProcedureId]) -> str:
+    scenarios = f"the {spelled(len(topic.variants))} scenarios"
     categories = {
         variant.ratings[procedure].category for variant in topic.variants.values() for procedure in procedures
     }
     lowest = min(categories, key=lambda category: category.rank)
     highest = max(categories, key=lambda category: category.rank)
     if lowest is highest:
-        return f"It is rated *{CATEGORY[lowest]}* in each of the seven scenarios."
+        return f"It is rated *{CATEGORY[lowest]}* in each of {scenarios}."
     return (
-        f"From *{CATEGORY[lowest]}* to *{CATEGORY[highest]}*: which of the seven scenarios applies is not settled by "
-        "what was sent."
+        f"From *{CATEGORY[lowest]}* to *{CATEGORY[highest]}*: which of {scenarios} applies is not settled by what was "
+        "sent."
     )
 
 
@@ -114,12 +115,11 @@ def _instead_paragraph(instead: Sequence[str]) -> str:
     return f"**Instead:** {' '.join(instead)}" if instead else ""
 
 
-def _child_paragraph(appraisal: Appraisal) -> str:
-    if not appraisal.reading.is_child:
-        return ""
+@remembered
+def _child_paragraph(topic: Topic) -> str:
     return (
-        "**Under 18:** the ACR has criteria of its own for back pain in children, which this service does not rate. "
-        "Radiation levels are those for children."
+        f"**Under {topic.adult_age.number}:** the ACR has criteria of its own for back pain in children, which this "
+        "service does not rate. Radiation levels are those for children."
     )
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cards.wording.words import CATEGORY, ELDERLY, capitalised, dose, is_rated, level_of, listed
+from cards.wording.words import CATEGORY, ELDERLY, capitalised, dose, is_rated, level_of, listed, time_of
 from knowledge.appraisal import Appraisal
-from knowledge.findings import Finding, Presence
+from knowledge.episodes import DURATION, SIX_WEEKS
+from knowledge.findings import Finding, Presence, ProcedureId
 from knowledge.guideline import AppropriatenessCategory, Concept, Procedure, Topic
+from knowledge.inference import remembered
 
 
 def better_study(appraisal: Appraisal, procedures: Sequence[Procedure], category: AppropriatenessCategory) -> str:
@@ -36,20 +38,25 @@ def ionising_passed_over(pregnancy: Finding) -> str:
     return f"No study with ionizing radiation is suggested, for the chart {shows} a pregnancy."
 
 
-def conservative_care(topic: Topic, appraisal: Appraisal) -> list[str]:
+@remembered
+def conservative_care(topic: Topic, procedures: tuple[ProcedureId, ...], *, child: bool) -> tuple[str, ...]:
     """What is done where no study has its place yet; for a child without the adults' drugs and weeks."""
-    if not appraisal.reading.is_child:
-        return [
+    if not child:
+        treated = topic.concepts[SIX_WEEKS].readings[0].latest
+        assert treated is not None
+        return (
             "Advice to stay active, exercise or physical therapy, and drugs for the pain. Imaging has its place when a "
-            "red flag appears, or when six weeks of treatment bring little or no improvement."
-        ]
-    sentences = [
+            f"red flag appears, or when {time_of(treated)} of treatment bring little or no improvement.",
+        )
+    acute = topic.concepts[DURATION].readings[0].acute
+    assert acute is not None
+    care = (
         "Advice to stay active, and exercise or physical therapy. Imaging has its place when a red flag appears; pain "
-        "for more than four weeks is one in a child."
-    ]
-    if any(topic.procedures[procedure].ionising for procedure in appraisal.order.procedures):
-        sentences.append("Where imaging is needed, studies without ionizing radiation are preferred in children.")
-    return sentences
+        f"for more than {time_of(acute)} is one in a child."
+    )
+    if any(topic.procedures[procedure].ionising for procedure in procedures):
+        return care, "Where imaging is needed, studies without ionizing radiation are preferred in children."
+    return (care,)
 
 
 IF_RULED_OUT = (

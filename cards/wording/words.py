@@ -1,11 +1,11 @@
-"""The words that sentences are made of: labels, categories, lists, doses."""
+"""The words that sentences are made of: labels, categories, lists, numbers, doses."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from knowledge.findings import ConceptId, PrefetchKey
-from knowledge.guideline import AppropriatenessCategory, Concept, Procedure, RelativeRadiationLevel
+from knowledge.guideline import AppropriatenessCategory, Concept, Procedure, RelativeRadiationLevel, Threshold
 
 CATEGORY = {
     AppropriatenessCategory.USUALLY_NOT_APPROPRIATE: "usually not appropriate",
@@ -37,6 +37,8 @@ GUIDELINE_LINK = "ACR Appropriateness Criteria: Low Back Pain"
 ELDERLY = ConceptId("elderly")
 """Known from the birth date alone: no coded reason states it."""
 
+_NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+
 
 def replace_label(procedure: Procedure) -> str:
     return f"Replace by {procedure.short}"
@@ -64,6 +66,18 @@ def listed(items: Iterable[str], word: str = "or") -> str:
     """``a, b or c``."""
     every = list(items)
     return f" {word} ".join([", ".join(every[:-1]), every[-1]]) if len(every) > 1 else "".join(every)
+
+
+def spelled(number: int) -> str:
+    """``seven``; in figures above twelve."""
+    return _NUMBERS[number] if number < len(_NUMBERS) else str(number)
+
+
+def time_of(threshold: Threshold) -> str:
+    """``six weeks``; in days where they make no whole weeks."""
+    weeks, rest = divmod(threshold.days, 7)
+    number, unit = (threshold.days, "day") if rest else (weeks, "week")
+    return f"{spelled(number)} {unit}" if number == 1 else f"{spelled(number)} {unit}s"
 
 
 def is_rated(category: AppropriatenessCategory) -> str:
