@@ -17,21 +17,21 @@ def without_empty(value: Any) -> Any:
     Extensions of a list's primitives (``_given`` beside ``given``) stand by place: they go where a place would be lost.
     """
     if isinstance(value, list):
-        kept = [without_empty(each) if isinstance(each, (dict, list)) else each for each in value]
-        return [each for each in kept if each or not _is_empty(each)]
+        kept = [without_empty(item) if isinstance(item, (dict, list)) else item for item in value]
+        return [item for item in kept if item or not _is_empty(item)]
     if not isinstance(value, dict):
         return value
     left, by_place = {}, []
-    for name, each in value.items():
-        if isinstance(each, (dict, list)):
-            if inner := without_empty(each):
+    for name, member in value.items():
+        if isinstance(member, (dict, list)):
+            if inner := without_empty(member):
                 left[name] = inner
-                if name[:1] == "_" and isinstance(each, list):
+                if name[:1] == "_" and isinstance(member, list):
                     by_place.append(name)
-        elif each or not _is_empty(each):
-            left[name] = each
+        elif member or not _is_empty(member):
+            left[name] = member
     for name in by_place:
-        if any(_has_lost_a_place(value.get(each), left.get(each)) for each in (name, name[1:])):
+        if any(_has_lost_a_place(value.get(part), left.get(part)) for part in (name, name[1:])):
             del left[name]
     return left
 

@@ -56,9 +56,9 @@ def without_rating(order: Mapping[str, Any]) -> Mapping[str, Any]:
 def _with(order: Mapping[str, Any], added: list[dict[str, Any]]) -> Mapping[str, Any]:
     earlier = order.get("extension")
     kept = [
-        each
-        for each in (earlier if isinstance(earlier, list) else [])
-        if not (isinstance(each, dict) and each.get("url") in _OURS)
+        extension
+        for extension in (earlier if isinstance(earlier, list) else [])
+        if not (isinstance(extension, dict) and extension.get("url") in _OURS)
     ]
     return {**order, "extension": [*kept, *added]}
 
