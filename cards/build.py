@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, assert_never
 
-from cards import wording
 from cards.card import Card, CardKind, Indicator, Link, Source
 from cards.emptiness import without_empty
 from cards.links import variant_link
 from cards.override_reasons import OVERRIDE_REASONS
 from cards.profiles import SHAPES, Profile, Shape
 from cards.suggestions import PREGNANCY, Alternative, Instead, build_suggestions, find_alternative
+from cards.wording import instead, summaries
+from cards.wording.detail import detail
+from cards.wording.words import GUIDELINE_LINK, REFERENCE_DETAIL, REFERENCE_SUMMARY
 from knowledge.appraisal import LOWEST, Appraisal, NoCriteriaApply, Rated, Undetermined, deciding_variants
 from knowledge.episodes import LOW_BACK_PAIN
 from knowledge.findings import Presence
@@ -83,11 +85,11 @@ def build_card(
         if draft.nameable
         else ()
     )
-    instead = _instead(topic, appraisal, alternative)
+    sentences = _instead(topic, appraisal, alternative)
     return Card(
         kind=advice.kind,
         summary=advice.summary,
-        detail=wording.detail(topic, appraisal, instead, one_of_several=draft.one_of_several),
+        detail=detail(topic, appraisal, sentences, one_of_several=draft.one_of_several),
         indicator=advice.indicator,
         source=_source(topic, shape, advice.kind),
         suggestions=suggestions,
@@ -102,8 +104,8 @@ def reference_card(topic: Topic, shape: Shape) -> Card:
     """Where the guideline can be read, as a card of its own: for clients that take no link beside suggestions."""
     return Card(
         kind=CardKind.GUIDELINE,
-        summary=wording.REFERENCE_SUMMARY,
-        detail=wording.REFERENCE_DETAIL,
+        summary=REFERENCE_SUMMARY,
+        detail=REFERENCE_DETAIL,
         indicator=Indicator.INFO,
         source=_source(topic, shape, CardKind.GUIDELINE),
         suggestions=(),
@@ -126,7 +128,7 @@ def _links(topic: Topic, appraisal: Appraisal, settings: CardSettings) -> tuple[
 
 
 def _guideline(topic: Topic) -> Link:
-    return Link(wording.GUIDELINE_LINK, topic.citation.guideline_url)
+    return Link(GUIDELINE_LINK, topic.citation.guideline_url)
 
 
 def advise(topic: Topic, appraisal: Appraisal, settings: CardSettings) -> Advice | None:
@@ -139,12 +141,12 @@ def advise(topic: Topic, appraisal: Appraisal, settings: CardSettings) -> Advice
             return _better_exists(topic, appraisal) if settings.optional_cards else None
         case Undetermined(floor, _, missing, only_contrast):
             if floor is LOWEST and not only_contrast:
-                summary = wording.summary_unless(topic, appraisal, missing)
+                summary = summaries.unless(topic, appraisal, missing)
                 return Advice(CardKind.APPROPRIATE_USE, summary, Indicator.INFO, find_alternative(topic, appraisal))
             if not settings.optional_cards:
                 return None
             if only_contrast:
-                summary = wording.summary_state_contrast(topic, appraisal)
+                summary = summaries.state_contrast(topic, appraisal)
                 return Advice(CardKind.APPROPRIATE_USE, summary, Indicator.INFO, Alternative(Instead.NOTHING))
             return _better_exists(topic, appraisal) if floor is not None else None
         case NoCriteriaApply():
@@ -161,16 +163,16 @@ def _not_appropriate(topic: Topic, appraisal: Appraisal) -> Advice:
     if emergency:
         first = alternative.procedures[0] if alternative.mri_passed_over else None
         doubtful = alternative.kind is Instead.IF_SAFE
-        summary = wording.summary_emergency(topic, appraisal, before_mri=first, doubtful=doubtful)
+        summary = summaries.emergency(topic, appraisal, before_mri=first, doubtful=doubtful)
     elif alternative.kind is Instead.IF_SAFE:
         kind = CardKind.ALTERNATIVE
-        summary = wording.summary_if_safe(topic, appraisal, alternative.procedures[0])
+        summary = summaries.if_safe(topic, appraisal, alternative.procedures[0])
     elif alternative.kind is Instead.BETTER_STUDY:
         assert alternative.category is not None
         kind = CardKind.ALTERNATIVE
-        summary = wording.summary_better_study(topic, appraisal, alternative.procedures[0], alternative.category)
+        summary = summaries.better_study(topic, appraisal, alternative.procedures[0], alternative.category)
     else:
-        summary = wording.summary_not_appropriate(topic, appraisal)
+        summary = summaries.not_appropriate(topic, appraisal)
     if appraisal.reading.is_child:
         indicator = Indicator.INFO
     return Advice(kind, summary, indicator, alternative)
@@ -180,7 +182,7 @@ def _better_exists(topic: Topic, appraisal: Appraisal) -> Advice | None:
     alternative = find_alternative(topic, appraisal)
     if alternative.kind is not Instead.BETTER_STUDY:
         return None
-    summary = wording.summary_better_exists(topic, appraisal, alternative.procedures[0])
+    summary = summaries.better_exists(topic, appraisal, alternative.procedures[0])
     return Advice(CardKind.ALTERNATIVE, summary, Indicator.INFO, alternative)
 
 
@@ -191,7 +193,7 @@ def _child_radiation(topic: Topic, appraisal: Appraisal) -> Advice | None:
     named = any(procedure.modality in topic.child_card_modalities for procedure in procedures)
     if not (appraisal.reading.is_child and pain and named):
         return None
-    summary = wording.summary_child_radiation(topic, appraisal)
+    summary = summaries.child_radiation(topic, appraisal)
     return Advice(CardKind.APPROPRIATE_USE, summary, Indicator.INFO, Alternative(Instead.NOTHING))
 
 
@@ -200,24 +202,24 @@ def _instead(topic: Topic, appraisal: Appraisal, alternative: Alternative) -> li
     match alternative.kind:
         case Instead.BETTER_STUDY:
             assert alternative.category is not None
-            sentences.append(wording.instead_better(topic, appraisal, alternative.procedures, alternative.category))
+            sentences.append(instead.better_study(appraisal, alternative.procedures, alternative.category))
         case Instead.IF_SAFE:
             assert alternative.category is not None
-            sentences.append(wording.instead_if_safe(alternative.procedures[0], alternative.category))
+            sentences.append(instead.if_safe(alternative.procedures[0], alternative.category))
         case Instead.CONSERVATIVE_CARE:
-            sentences += wording.instead_conservative(topic, appraisal)
+            sentences += instead.conservative_care(topic, appraisal.order.procedures, child=appraisal.reading.is_child)
         case Instead.MISSING_FACTS:
-            sentences.append(wording.instead_record(alternative.facts, rated=isinstance(appraisal.verdict, Rated)))
-            sentences += wording.instead_age(topic, appraisal)
+            sentences.append(instead.record(alternative.facts, rated=isinstance(appraisal.verdict, Rated)))
+            sentences += instead.age(topic, appraisal)
         case Instead.NOTHING:
             verdict = appraisal.verdict
             if isinstance(verdict, Undetermined) and verdict.floor is LOWEST and not verdict.only_contrast:
-                sentences.append(wording.INSTEAD_IF_RULED_OUT)
-            sentences += wording.instead_age(topic, appraisal)
+                sentences.append(instead.IF_RULED_OUT)
+            sentences += instead.age(topic, appraisal)
         case _:
             assert_never(alternative.kind)
     if alternative.mri_passed_over:
-        sentences.append(wording.INSTEAD_MRI_PASSED_OVER)
+        sentences.append(instead.MRI_PASSED_OVER)
     if alternative.ionising_passed_over:
-        sentences.append(wording.instead_ionising_passed_over(appraisal.reading.notes[PREGNANCY]))
+        sentences.append(instead.ionising_passed_over(appraisal.reading.notes[PREGNANCY]))
     return sentences

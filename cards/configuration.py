@@ -39,7 +39,7 @@ class Configuration:
             most = _MOST
         return cls(declined, most)
 
-    def dealt(self, cards: Sequence[Card]) -> tuple[Card, ...]:
+    def select(self, cards: Sequence[Card]) -> tuple[Card, ...]:
         """The cards that are sent: the most urgent first where there are too many, in their own order."""
         if not self.declined and len(cards) <= self.most_cards:
             return tuple(cards)

@@ -13,7 +13,7 @@ from typing import Any, assert_never
 from cards.card import Action
 from cards.emptiness import without_empty
 from cards.override_reasons import CODE_SYSTEMS
-from cards.wording import CATEGORY, RATING_LABEL
+from cards.wording.words import CATEGORY, RATING_LABEL
 from knowledge.appraisal import LOWEST, Appraisal, NoCriteriaApply, NoCriteriaReason, Rated, Undetermined, Verdict
 from knowledge.guideline import AppropriatenessCategory, Topic
 
@@ -56,9 +56,9 @@ def without_rating(order: Mapping[str, Any]) -> Mapping[str, Any]:
 def _with(order: Mapping[str, Any], added: list[dict[str, Any]]) -> Mapping[str, Any]:
     earlier = order.get("extension")
     kept = [
-        each
-        for each in (earlier if isinstance(earlier, list) else [])
-        if not (isinstance(each, dict) and each.get("url") in _OURS)
+        extension
+        for extension in (earlier if isinstance(earlier, list) else [])
+        if not (isinstance(extension, dict) and extension.get("url") in _OURS)
     ]
     return {**order, "extension": [*kept, *added]}
 

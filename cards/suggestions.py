@@ -7,10 +7,18 @@ from dataclasses import replace
 from enum import Enum
 from typing import Any
 
-from cards import wording
 from cards.card import Action, Suggestion
 from cards.pama import rated_proposal, without_rating
 from cards.profiles import THERAPY, Replacing, Shape
+from cards.wording.words import (
+    REFER_LABEL,
+    REMOVE_COMPONENT_LABEL,
+    REMOVE_LABEL,
+    THERAPY_LABEL,
+    order_instead_label,
+    record_label,
+    replace_label,
+)
 from knowledge.appraisal import Appraisal, NoCriteriaApply, Rated, Verdict, best, deciding_variants, suppose
 from knowledge.findings import ConceptId, Presence, ProcedureId
 from knowledge.guideline import AppropriatenessCategory, CodedText, Concept, Procedure, Topic
@@ -21,7 +29,6 @@ from knowledge.vocabulary import written_code
 
 PREGNANCY = ConceptId("pregnancy")
 MRI_CONTRAINDICATION = ConceptId("mri-contraindication")
-CONTRAST_CAUTION = ConceptId("contrast-caution")
 
 _WITH_CONTRAST = ("with", "without-and-with", "intrathecal", "intradiscal")
 
@@ -51,25 +58,25 @@ class Alternative:
 
 def has_note(appraisal: Appraisal, note: ConceptId) -> bool:
     """Whether the chart says so, or leaves it open by something that it says."""
-    found = appraisal.reading.notes.get(note)
-    return found is not None and found.presence is not Presence.ABSENT and bool(found.evidence)
+    finding = appraisal.reading.notes.get(note)
+    return finding is not None and finding.presence is not Presence.ABSENT and bool(finding.evidence)
 
 
 def find_alternative(topic: Topic, appraisal: Appraisal) -> Alternative:
     """The better-rated study where one exists, else conservative care, else the facts that would settle the rating."""
     if isinstance(appraisal.verdict, NoCriteriaApply):
         return Alternative(Instead.NOTHING)
-    found = _whatever_the_facts(
+    alternative = _whatever_the_facts(
         topic,
         appraisal.matches,
         appraisal.order.procedures,
-        has_note(appraisal, PREGNANCY),
-        has_note(appraisal, MRI_CONTRAINDICATION),
-        appraisal.reading.is_child,
+        pregnant=has_note(appraisal, PREGNANCY),
+        no_mri=has_note(appraisal, MRI_CONTRAINDICATION),
+        child=appraisal.reading.is_child,
     )
-    if found.kind is Instead.NOTHING and (facts := _recordable(topic, appraisal)):
+    if alternative.kind is Instead.NOTHING and (facts := _recordable(topic, appraisal)):
         return Alternative(Instead.MISSING_FACTS, facts=facts)
-    return found
+    return alternative
 
 
 @remembered
@@ -77,6 +84,7 @@ def _whatever_the_facts(
     topic: Topic,
     matches: tuple[VariantMatch, ...],
     procedures: tuple[ProcedureId, ...],
+    *,
     pregnant: bool,
     no_mri: bool,
     child: bool,
@@ -85,14 +93,22 @@ def _whatever_the_facts(
     holding, may_hold = deciding_variants(topic, matches)
     established = any(match.standing is Standing.ESTABLISHED for match in matches)
     hold = (established and holding) or (() if holding else may_hold)
-    better = _better(topic, procedures, hold, pregnant, no_mri, child) if hold else Alternative(Instead.NOTHING)
+    better = Alternative(Instead.NOTHING)
+    if hold:
+        better = _better(topic, procedures, hold, pregnant=pregnant, no_mri=no_mri, child=child)
     if better.procedures or any(number not in topic.remaining_variants for number in may_hold):
         return better
     return Alternative(Instead.CONSERVATIVE_CARE, ionising_passed_over=better.ionising_passed_over)
 
 
 def _better(
-    topic: Topic, procedures: tuple[ProcedureId, ...], hold: tuple[int, ...], pregnant: bool, no_mri: bool, child: bool
+    topic: Topic,
+    procedures: tuple[ProcedureId, ...],
+    hold: tuple[int, ...],
+    *,
+    pregnant: bool,
+    no_mri: bool,
+    child: bool,
 ) -> Alternative:
     """The best-rated procedures in the variants that hold, the lowest radiation for the age group first."""
     ordered = max(best(topic, procedure, hold).rank for procedure in procedures)
@@ -102,34 +118,37 @@ def _better(
         for category, procedure in rated
         if category.rank > ordered and procedure.id not in procedures
     ]
-    allowed = [each for each in candidates if not (pregnant and each[1].ionising)]
-    preferred = [each for each in allowed if not (no_mri and each[1].modality == "MRI")]
+    allowed = [rating for rating in candidates if not (pregnant and rating[1].ionising)]
+    preferred = [rating for rating in allowed if not (no_mri and rating[1].modality == "MRI")]
+    ionising_passed_over = len(allowed) < len(candidates)
     if not allowed:
-        return Alternative(Instead.NOTHING, ionising_passed_over=len(allowed) < len(candidates))
-    first = _first(preferred or allowed, child)
-    chosen = [first]
+        return Alternative(Instead.NOTHING, ionising_passed_over=ionising_passed_over)
+    category, first = _first(preferred or allowed, child=child)
     if not preferred:
-        return Alternative(Instead.IF_SAFE, (first[1],), first[0], ionising_passed_over=len(allowed) < len(candidates))
-    if len(preferred) < len(allowed):
+        return Alternative(Instead.IF_SAFE, (first,), category, ionising_passed_over=ionising_passed_over)
+    chosen = [first]
+    mri_passed_over = len(preferred) < len(allowed)
+    if mri_passed_over:
         # An MRI stays on offer, second: many implants are MR-conditional.
-        mri = _first([each for each in allowed if each[1].modality == "MRI"], child)
-        chosen += [mri] if mri[0].rank >= first[0].rank else []
+        mri_category, mri = _first([rating for rating in allowed if rating[1].modality == "MRI"], child=child)
+        if mri_category.rank >= category.rank:
+            chosen.append(mri)
     return Alternative(
         Instead.BETTER_STUDY,
-        procedures=tuple(procedure for _, procedure in chosen),
-        category=first[0],
-        mri_passed_over=no_mri and len(preferred) < len(allowed),
-        ionising_passed_over=len(allowed) < len(candidates),
+        procedures=tuple(chosen),
+        category=category,
+        mri_passed_over=mri_passed_over,
+        ionising_passed_over=ionising_passed_over,
     )
 
 
 def _first(
-    rated: list[tuple[AppropriatenessCategory, Procedure]], child: bool
+    rated: list[tuple[AppropriatenessCategory, Procedure]], *, child: bool
 ) -> tuple[AppropriatenessCategory, Procedure]:
     """Best category, then lowest radiation level, then no disagreement, then no contrast, then the table's order."""
 
-    def key(each: tuple[AppropriatenessCategory, Procedure]) -> tuple[int, int, bool, bool]:
-        category, procedure = each
+    def key(rating: tuple[AppropriatenessCategory, Procedure]) -> tuple[int, int, bool, bool]:
+        category, procedure = rating
         level = procedure.paediatric if child else procedure.adult
         disputed = category is AppropriatenessCategory.MAY_BE_APPROPRIATE_DISAGREEMENT
         return -category.rank, level.level if level is not None else 9, disputed, procedure.contrast in _WITH_CONTRAST
@@ -147,10 +166,10 @@ def _recordable(topic: Topic, appraisal: Appraisal) -> tuple[Concept, ...]:
 def _can_be_recorded(topic: Topic, appraisal: Appraisal, concept: ConceptId) -> bool:
     """A coded reason states it, the order does not say so already, and it would change what is not determined."""
     about = topic.concepts[concept]
-    evidence = [each for each in appraisal.findings[concept].evidence if each.how != NOT_READ]
-    if about.record is None or (about.record_where_silent and evidence):
+    read = [evidence for evidence in appraisal.findings[concept].evidence if evidence.how != NOT_READ]
+    if about.record is None or (about.record_where_silent and read):
         return False
-    if any(each.reference.startswith("order.") for each in evidence):
+    if any(evidence.reference.startswith("order.") for evidence in read):
         return False
     return isinstance(appraisal.verdict, Rated) or suppose(topic, appraisal, concept) != appraisal.verdict
 
@@ -172,15 +191,15 @@ def build_suggestions(
     """
     if not order.get("id"):
         return ()
-    found = _offered(topic, appraisal, alternative, order, shape, therapy_ordered=therapy_ordered)
-    if alternative.kind is Instead.MISSING_FACTS or not found or not components:
-        return found
-    deletes = tuple(Action("delete", wording.REMOVE_COMPONENT_LABEL, resource_id=each) for each in components)
+    offered = _offered(topic, appraisal, alternative, order, shape, therapy_ordered=therapy_ordered)
+    if alternative.kind is Instead.MISSING_FACTS or not offered or not components:
+        return offered
+    deletes = tuple(Action("delete", REMOVE_COMPONENT_LABEL, resource_id=component) for component in components)
     if shape.deletes_with_creates:
-        return tuple(replace(each, actions=each.actions + deletes) for each in found)
+        return tuple(replace(suggestion, actions=suggestion.actions + deletes) for suggestion in offered)
     if shape.lone_deletes:
-        return (*found, *(Suggestion("remove-order", each.description, (each,)) for each in deletes))
-    return found
+        return (*offered, *(Suggestion("remove-order", delete.description, (delete,)) for delete in deletes))
+    return offered
 
 
 def _offered(
@@ -214,7 +233,7 @@ def _replace_study(
     topic: Topic, appraisal: Appraisal, procedure: Procedure, order: Mapping[str, Any], shape: Shape
 ) -> Suggestion | None:
     code = {"coding": _codings(procedure.order_codes, order), "text": procedure.name}
-    label = wording.replace_label(procedure)
+    label = replace_label(procedure)
 
     def proposed() -> Verdict:
         holding, may_hold = deciding_variants(topic, appraisal.matches)
@@ -228,7 +247,11 @@ def _unbilled(order: Mapping[str, Any]) -> Mapping[str, Any]:
     extensions = order.get("extension")
     if not isinstance(extensions, list):
         return order
-    kept = [each for each in extensions if not (isinstance(each, dict) and "billing-options" in str(each.get("url")))]
+    kept = [
+        extension
+        for extension in extensions
+        if not (isinstance(extension, dict) and "billing-options" in str(extension.get("url")))
+    ]
     return {**order, "extension": kept} if len(kept) < len(extensions) else order
 
 
@@ -245,19 +268,19 @@ def _update(
 def _every_reason_is_coded(order: Mapping[str, Any]) -> bool:
     """The sandbox fails on an order whose reasons are missing or without a coding."""
     reasons = order.get("reasonCode")
-    return isinstance(reasons, list) and all(isinstance(each, dict) and each.get("coding") for each in reasons)
+    return isinstance(reasons, list) and all(isinstance(reason, dict) and reason.get("coding") for reason in reasons)
 
 
 def _create_and_delete(
     procedures: tuple[Procedure, ...], order: Mapping[str, Any], shape: Shape
 ) -> tuple[Suggestion, ...]:
     """The better study as an order of its own, then the removal of this one; nothing without a code to create it by."""
-    found = [
-        _create("alternative-study", wording.order_instead_label(procedure), orderable, order)
+    created = [
+        _create("alternative-study", order_instead_label(procedure), orderable, order)
         for procedure in procedures
         if (orderable := shape.orderable(procedure.id)) is not None
     ]
-    return (*found, _remove(order)) if found else ()
+    return (*created, _remove(order)) if created else ()
 
 
 def _create(kind: str, label: str, orderable: CodedText, order: Mapping[str, Any]) -> Suggestion:
@@ -267,28 +290,28 @@ def _create(kind: str, label: str, orderable: CodedText, order: Mapping[str, Any
 def _conservative(
     topic: Topic, order: Mapping[str, Any], shape: Shape, *, therapy_ordered: bool
 ) -> tuple[Suggestion, ...]:
-    found = [_remove(order)] if shape.lone_deletes else []
+    suggestions = [_remove(order)] if shape.lone_deletes else []
     if therapy_ordered:
-        return tuple(found)
+        return tuple(suggestions)
     if shape.deletes_with_creates:
-        found.append(_refer_to_physical_therapy(topic, order))
+        suggestions.append(_refer_to_physical_therapy(topic, order))
     elif (therapy := shape.orderable(THERAPY)) is not None:
-        found.append(_create("physical-therapy", wording.REFER_LABEL, therapy, order))
-    return tuple(found)
+        suggestions.append(_create("physical-therapy", REFER_LABEL, therapy, order))
+    return tuple(suggestions)
 
 
 def _codings(codes: tuple[CodedText, ...], order: Mapping[str, Any]) -> list[dict[str, str]]:
     """The codes of a study in the systems the order uses, else in all we have."""
     code = order.get("code")
     sent = code.get("coding") if isinstance(code, dict) else None
-    listed = sent if isinstance(sent, list) else []
-    systems = [each.get("system") for each in listed if isinstance(each, dict)]
-    chosen = [each for each in codes if each.coding.system in systems] or list(codes)
-    return [{"system": each.coding.system, "code": each.coding.code, "display": each.display} for each in chosen]
+    codings = sent if isinstance(sent, list) else []
+    systems = [coding.get("system") for coding in codings if isinstance(coding, dict)]
+    chosen = [coded for coded in codes if coded.coding.system in systems] or list(codes)
+    return [{"system": coded.coding.system, "code": coded.coding.code, "display": coded.display} for coded in chosen]
 
 
 def _remove(order: Mapping[str, Any]) -> Suggestion:
-    return Suggestion("remove-order", wording.REMOVE_LABEL, (_delete(order, wording.REMOVE_LABEL),))
+    return Suggestion("remove-order", REMOVE_LABEL, (_delete(order, REMOVE_LABEL),))
 
 
 def _delete(order: Mapping[str, Any], description: str) -> Action:
@@ -301,8 +324,8 @@ _CARRIED_OVER = ("subject", "encounter", "requester", "authoredOn", "reasonCode"
 def _refer_to_physical_therapy(topic: Topic, order: Mapping[str, Any]) -> Suggestion:
     """The order goes, a referral for the same patient and reasons comes."""
     referral = _new_order(topic.physical_therapy, order)
-    actions = (_delete(order, wording.REMOVE_LABEL), Action("create", wording.THERAPY_LABEL, referral))
-    return Suggestion("physical-therapy", wording.THERAPY_LABEL, actions)
+    actions = (_delete(order, REMOVE_LABEL), Action("create", THERAPY_LABEL, referral))
+    return Suggestion("physical-therapy", THERAPY_LABEL, actions)
 
 
 def _new_order(coded: CodedText, order: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -324,19 +347,19 @@ def _new_order(coded: CodedText, order: Mapping[str, Any]) -> Mapping[str, Any]:
 def _contained(order: Mapping[str, Any], carried: Any) -> list[Any]:
     """The contained resources that what is carried over refers to, themselves or through one another."""
     contained = order.get("contained")
-    every = [each for each in contained if isinstance(each, dict)] if isinstance(contained, list) else []
+    every = [inner for inner in contained if isinstance(inner, dict)] if isinstance(contained, list) else []
     if not every:
         return []
     wanted: set[str] = set()
-    found: list[Any] = []
+    kept: list[Any] = []
     asked = [carried]
     while asked:
         new = _inner_references(asked.pop()) - wanted
         wanted |= new
-        taken = [each for each in every if f"#{str(each.get('id')).removeprefix('#')}" in new]
-        found += taken
+        taken = [inner for inner in every if f"#{str(inner.get('id')).removeprefix('#')}" in new]
+        kept += taken
         asked += taken
-    return found
+    return kept
 
 
 def _inner_references(value: Any) -> set[str]:
@@ -368,4 +391,4 @@ def _record(
     def proposed() -> Verdict:
         return suppose(topic, appraisal, concept.id)
 
-    return _update("record-fact", wording.record_label(concept), changed, topic, proposed, shape)
+    return _update("record-fact", record_label(concept), changed, topic, proposed, shape)

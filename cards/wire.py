@@ -28,7 +28,7 @@ def response(
     mirrored: bool = False,
 ) -> Json:
     """The answer to a hook call; ``mirrored``: system actions stand in the extension too."""
-    appraisals = [appraisal_json(topic, each) for each in judged]
+    appraisals = [appraisal_json(topic, order) for order in judged]
     system_actions = [_action_json(action) for action in actions]
     answer: Json = {"cards": [card_json(card) for card in cards]}
     extension: Json = {}

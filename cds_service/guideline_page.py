@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cards.links import variant_anchor
-from cards.wording import CATEGORY, capitalised
+from cards.wording.words import CATEGORY, capitalised
 from knowledge.code_search import CodeEntry, CodeIndex, Hits, value_sets_of
 from knowledge.findings import ConceptId
 from knowledge.guideline import (

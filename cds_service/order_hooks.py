@@ -147,8 +147,8 @@ def compose(topic: Topic, judged: Judged, call: HookRequest, client: Client, sha
     cards = list(judged.cards)
     if cards and not shape.links_beside_suggestions:
         cards.append(reference_card(topic, shape))
-    dealt = Configuration.read(call.extension.get("davinci-crd.configuration")).dealt(cards)
-    issued = tuple(issue(card, new_uuid) for card in dealt)
+    selected = Configuration.read(call.extension.get("davinci-crd.configuration")).select(cards)
+    issued = tuple(issue(card, new_uuid) for card in selected)
     actions = [
         action
         for order in judged.orders

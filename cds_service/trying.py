@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from cards.wording import CATEGORY, KEY
+from cards.wording.words import CATEGORY, KEY
 from cds_service.discovery import HOOKS, PREFETCH
 from cds_service.fhir_search import fetch
 from cds_service.guideline_page import SHORT

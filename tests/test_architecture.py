@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -63,7 +64,7 @@ def test_no_clinical_number_stands_in_the_code_that_reads_charts() -> None:
     numbers = {
         f"{file.relative_to(ROOT)}: {node.value}"
         for package in ("knowledge", "cards")
-        for file in (ROOT / package).glob("*.py")
+        for file in (ROOT / package).rglob("*.py")
         if str(file.relative_to(ROOT)) not in allowed
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
         if isinstance(node, ast.Constant)
@@ -74,9 +75,40 @@ def test_no_clinical_number_stands_in_the_code_that_reads_charts() -> None:
     assert numbers == {
         "knowledge/sources.py: 300",  # length of a quoted schema error
         "knowledge/agreement.py: 32",  # where water freezes in degrees Fahrenheit
-        "cards/wording.py: 139",  # longest summary, CDS Hooks 2.0.1
-        "cards/wording.py: 80",  # longest quotation from a chart
+        "cards/wording/summaries.py: 139",  # longest summary, CDS Hooks 2.0.1
+        "cards/wording/markdown.py: 80",  # longest quotation from a chart
         "cards/configuration.py: 100",  # most cards of one answer
         "knowledge/inference.py: 4096",  # states of findings that are remembered
         "knowledge/order_text.py: 200",  # longest text of an order that is read
     }
+
+
+_NUMBER = (
+    r"(\d+|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|\w+teen"
+    r"|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundred)"
+)
+# "Six weeks", "four-week", "seven possible scenarios"; "under 18", "age 65".
+_CLINICAL_NUMBER = re.compile(
+    rf"\b{_NUMBER}[ -](\w+ )?(day|week|month|year|scenario|variant)s?\b|\b(under|over|age|aged|least|than) {_NUMBER}\b",
+    re.IGNORECASE,
+)
+
+
+def _sentences(package: str) -> Iterator[tuple[Path, str]]:
+    """Every string of a package's code but docstrings."""
+    for file in sorted((ROOT / package).rglob("*.py")):
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        docstrings = {node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in docstrings:
+                yield file, node.value
+
+
+def test_no_sentence_of_a_card_holds_a_clinical_number() -> None:
+    """How many weeks, years or scenarios is said as the topic has it: no string of cards/ says it, spelled or not."""
+    written = [
+        f"{file.relative_to(ROOT)}: {found[0]}"
+        for file, sentence in _sentences("cards")
+        for found in _CLINICAL_NUMBER.finditer(sentence)
+    ]
+    assert written == []

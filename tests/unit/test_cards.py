@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,12 +15,14 @@ from cards.card import Card, Indicator
 from cards.emptiness import without_empty
 from cards.issue import issue
 from cards.wire import appraisal_json, card_json
-from cards.wording import CATEGORY, escaped
+from cards.wording.markdown import escaped
+from cards.wording.words import CATEGORY, time_of
 from cds_service.envelope import parse_request
 from cds_service.order_hooks import Judge, Judged
 from cds_service.settings import Settings
 from knowledge.findings import Coding
-from knowledge.loading import Knowledge
+from knowledge.guideline import Threshold
+from knowledge.loading import Knowledge, load
 from knowledge.vocabulary import ICD_10_CM
 from tests.cases_as_fhir import AS_OF, KEYS, request_for, rulings
 from tests.gallery import GALLERY, render
@@ -365,6 +369,33 @@ def test_the_words_of_the_categories_are_the_guidelines() -> None:
         "may be appropriate (disagreement)",
         "usually appropriate",
     ]
+
+
+@pytest.mark.parametrize(
+    ("days", "told"),
+    [(1, "one day"), (7, "one week"), (42, "six weeks"), (45, "45 days"), (84, "twelve weeks"), (91, "13 weeks")],
+)
+def test_a_time_is_told_in_weeks_where_it_is_whole_weeks(days: int, told: str) -> None:
+    """Numbers up to twelve are spelled, and what makes no whole weeks is told in days."""
+    assert time_of(Threshold("t", days, "d", {}, "own", "")) == told
+
+
+def test_the_numbers_in_sentences_are_those_of_the_topic(folder: Path) -> None:
+    """Where the data have other weeks, another age of adults or fewer scenarios, the cards say so."""
+    file = folder / "topic.json"
+    data = json.loads(file.read_text(encoding="utf-8"))
+    for threshold, value in (("management-latest", 56), ("acute-duration", 35), ("adult-age", 17)):
+        data["thresholds"][threshold]["value"] = value
+    file.write_text(json.dumps(data), encoding="utf-8")
+    knowledge = load(folder)
+    assert "or when eight weeks of treatment bring" in _card(knowledge, {"code": "CPT 72148"}).detail
+    child = _card(knowledge, {"code": "CPT 72100"}, birth_date="2012-06-01").detail
+    assert "pain for more than five weeks is one in a child" in child
+    assert "**Under 17:** the ACR has criteria" in child
+    topic = knowledge.topic
+    fewer = replace(topic, variants={number: variant for number, variant in topic.variants.items() if number != 5})
+    open_card = _card(replace(knowledge, topic=fewer), {"code": "CPT 72148"}, not_delivered=list(KEYS))
+    assert "which of the six scenarios applies is not settled" in open_card.detail
 
 
 def test_empty_members_are_left_out_at_any_depth() -> None:
