@@ -9,6 +9,7 @@ from cards.card import Card, CardKind, Indicator, Link, Source
 from cards.emptiness import without_empty
 from cards.links import variant_link
 from cards.override_reasons import OVERRIDE_REASONS
+from cards.pama import has_name
 from cards.profiles import SHAPES, Profile, Shape
 from cards.suggestions import PREGNANCY, Alternative, Instead, build_suggestions, find_alternative
 from cards.wording import instead, summaries
@@ -16,7 +17,7 @@ from cards.wording.detail import detail
 from cards.wording.words import GUIDELINE_LINK, REFERENCE_DETAIL, REFERENCE_SUMMARY
 from knowledge.appraisal import LOWEST, Appraisal, NoCriteriaApply, Rated, Undetermined, deciding_variants
 from knowledge.episodes import LOW_BACK_PAIN
-from knowledge.findings import Presence
+from knowledge.findings import ConceptId, Presence
 from knowledge.guideline import Topic
 from knowledge.values import dataclass
 
@@ -96,7 +97,7 @@ def build_card(
         override_reasons=OVERRIDE_REASONS,
         links=_links(topic, appraisal, settings) if shape.links_beside_suggestions else (),
         selection_behavior=shape.selection,
-        associated_order=appraisal.order.reference if shape.names_its_order and order.get("id") else None,
+        associated_order=appraisal.order.reference if shape.names_its_order and has_name(order) else None,
     )
 
 
@@ -141,8 +142,7 @@ def advise(topic: Topic, appraisal: Appraisal, settings: CardSettings) -> Advice
             return _better_exists(topic, appraisal) if settings.optional_cards else None
         case Undetermined(floor, _, missing, only_contrast):
             if floor is LOWEST and not only_contrast:
-                summary = summaries.unless(topic, appraisal, missing)
-                return Advice(CardKind.APPROPRIATE_USE, summary, Indicator.INFO, find_alternative(topic, appraisal))
+                return _unless(topic, appraisal, missing)
             if not settings.optional_cards:
                 return None
             if only_contrast:
@@ -155,6 +155,16 @@ def advise(topic: Topic, appraisal: Appraisal, settings: CardSettings) -> Advice
             assert_never(verdict)
 
 
+def _unless(topic: Topic, appraisal: Appraisal, missing: tuple[ConceptId, ...]) -> Advice:
+    alternative = find_alternative(topic, appraisal)
+    if alternative.kind is Instead.BETTER_STUDY and alternative.category is not None:
+        first, category = alternative.procedures[0], alternative.category
+        summary = summaries.better_study_unless(topic, appraisal, first, category, missing)
+        return Advice(CardKind.ALTERNATIVE, summary, Indicator.INFO, alternative)
+    summary = summaries.unless(topic, appraisal, missing)
+    return Advice(CardKind.APPROPRIATE_USE, summary, Indicator.INFO, alternative)
+
+
 def _not_appropriate(topic: Topic, appraisal: Appraisal) -> Advice:
     alternative = find_alternative(topic, appraisal)
     emergency = topic.decisive_variant in appraisal.established
@@ -165,8 +175,9 @@ def _not_appropriate(topic: Topic, appraisal: Appraisal) -> Advice:
         doubtful = alternative.kind is Instead.IF_SAFE
         summary = summaries.emergency(topic, appraisal, before_mri=first, doubtful=doubtful)
     elif alternative.kind is Instead.IF_SAFE:
+        assert alternative.category is not None
         kind = CardKind.ALTERNATIVE
-        summary = summaries.if_safe(topic, appraisal, alternative.procedures[0])
+        summary = summaries.if_safe(topic, appraisal, alternative.procedures[0], alternative.category)
     elif alternative.kind is Instead.BETTER_STUDY:
         assert alternative.category is not None
         kind = CardKind.ALTERNATIVE

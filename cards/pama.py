@@ -28,6 +28,11 @@ _CATEGORIES = f"{CODE_SYSTEMS}/acr-appropriateness-category"
 _OUTSIDE = (NoCriteriaReason.OUT_OF_SCOPE_INDICATION, NoCriteriaReason.NO_VARIANT)
 
 
+def has_name(order: Mapping[str, Any]) -> bool:
+    """Whether an action can name the order: by an id that is a text."""
+    return isinstance(order.get("id"), str) and bool(order["id"])
+
+
 def rating_action(
     topic: Topic, appraisal: Appraisal, order: Mapping[str, Any], consult: Callable[[], str]
 ) -> Action | None:
@@ -36,7 +41,7 @@ def rating_action(
     ``consult`` makes the UUID that names this consultation.
     """
     coded = _coded(appraisal.verdict)
-    if coded is None or not order.get("id"):
+    if coded is None or not has_name(order):
         return None
     added = [coded, {"url": CONSULT_ID, "valueUri": f"urn:uuid:{consult()}"}, _criteria(topic)]
     return Action("update", RATING_LABEL, _with(without_empty(order), added))

@@ -8,7 +8,7 @@ from enum import Enum
 from typing import Any
 
 from cards.card import Action, Suggestion
-from cards.pama import rated_proposal, without_rating
+from cards.pama import has_name, rated_proposal, without_rating
 from cards.profiles import THERAPY, Replacing, Shape
 from cards.wording.words import (
     REFER_LABEL,
@@ -19,10 +19,10 @@ from cards.wording.words import (
     record_label,
     replace_label,
 )
-from knowledge.appraisal import Appraisal, NoCriteriaApply, Rated, Verdict, best, deciding_variants, suppose
+from knowledge.appraisal import Appraisal, NoCriteriaApply, Rated, Verdict, best, deciding_variants, suppose, supposing
 from knowledge.findings import ConceptId, Presence, ProcedureId
 from knowledge.guideline import AppropriatenessCategory, CodedText, Concept, Procedure, Topic
-from knowledge.inference import Standing, VariantMatch, remembered
+from knowledge.inference import Standing, VariantMatch, match_variants, remembered
 from knowledge.reading import NOT_READ
 from knowledge.values import dataclass
 from knowledge.vocabulary import written_code
@@ -91,8 +91,17 @@ def _whatever_the_facts(
 ) -> Alternative:
     """The better-rated study, or conservative care where none but the remaining variants may hold; else nothing."""
     holding, may_hold = deciding_variants(topic, matches)
-    established = any(match.standing is Standing.ESTABLISHED for match in matches)
-    hold = (established and holding) or (() if holding else may_hold)
+    if any(match.standing is Standing.ESTABLISHED for match in matches):
+        hold = holding
+    elif holding:
+        hold = ()
+    else:
+        # A red flag that is present speaks for the study of its variant, which it alone does not establish.
+        hold = tuple(
+            match.variant
+            for match in matches
+            if match.variant in may_hold and any(topic.concepts[concept].red_flag for concept in match.because)
+        )
     better = Alternative(Instead.NOTHING)
     if hold:
         better = _better(topic, procedures, hold, pregnant=pregnant, no_mri=no_mri, child=child)
@@ -123,14 +132,15 @@ def _better(
     ionising_passed_over = len(allowed) < len(candidates)
     if not allowed:
         return Alternative(Instead.NOTHING, ionising_passed_over=ionising_passed_over)
-    category, first = _first(preferred or allowed, child=child)
+    category, first = _first(topic, preferred or allowed, hold, child=child)
     if not preferred:
         return Alternative(Instead.IF_SAFE, (first,), category, ionising_passed_over=ionising_passed_over)
     chosen = [first]
     mri_passed_over = len(preferred) < len(allowed)
     if mri_passed_over:
         # An MRI stays on offer, second: many implants are MR-conditional.
-        mri_category, mri = _first([rating for rating in allowed if rating[1].modality == "MRI"], child=child)
+        of_mri = [rating for rating in allowed if rating[1].modality == "MRI"]
+        mri_category, mri = _first(topic, of_mri, hold, child=child)
         if mri_category.rank >= category.rank:
             chosen.append(mri)
     return Alternative(
@@ -143,17 +153,34 @@ def _better(
 
 
 def _first(
-    rated: list[tuple[AppropriatenessCategory, Procedure]], *, child: bool
+    topic: Topic,
+    rated: list[tuple[AppropriatenessCategory, Procedure]],
+    hold: tuple[int, ...],
+    *,
+    child: bool,
 ) -> tuple[AppropriatenessCategory, Procedure]:
-    """Best category, then lowest radiation level, then no disagreement, then no contrast, then the table's order."""
+    """Best category, then lowest radiation level, then no disagreement, then best where it is rated worst.
 
-    def key(rating: tuple[AppropriatenessCategory, Procedure]) -> tuple[int, int, bool, bool]:
+    After these no contrast, then the table's order.
+    """
+
+    def key(rating: tuple[AppropriatenessCategory, Procedure]) -> tuple[int, int, bool, int, bool, bool]:
         category, procedure = rating
         level = procedure.paediatric if child else procedure.adult
-        disputed = category is AppropriatenessCategory.MAY_BE_APPROPRIATE_DISAGREEMENT
-        return -category.rank, level.level if level is not None else 9, disputed, procedure.contrast in _WITH_CONTRAST
+        everywhere = [topic.variants[variant].ratings[procedure.id].category for variant in hold]
+        return (
+            -category.rank,
+            level.level if level is not None else 9,
+            category is _DISPUTED,
+            -min(each.rank for each in everywhere),
+            _DISPUTED in everywhere,
+            procedure.contrast in _WITH_CONTRAST,
+        )
 
     return min(rated, key=key)
+
+
+_DISPUTED = AppropriatenessCategory.MAY_BE_APPROPRIATE_DISAGREEMENT
 
 
 def _recordable(topic: Topic, appraisal: Appraisal) -> tuple[Concept, ...]:
@@ -164,14 +191,27 @@ def _recordable(topic: Topic, appraisal: Appraisal) -> tuple[Concept, ...]:
 
 
 def _can_be_recorded(topic: Topic, appraisal: Appraisal, concept: ConceptId) -> bool:
-    """A coded reason states it, the order does not say so already, and it would change what is not determined."""
+    """A coded reason states it, the order does not say so already, and it would change what is known.
+
+    Where the order is not rated, its verdict; where it is, the better study that can be named.
+    """
     about = topic.concepts[concept]
     read = [evidence for evidence in appraisal.findings[concept].evidence if evidence.how != NOT_READ]
     if about.record is None or (about.record_where_silent and read):
         return False
     if any(evidence.reference.startswith("order.") for evidence in read):
         return False
-    return isinstance(appraisal.verdict, Rated) or suppose(topic, appraisal, concept) != appraisal.verdict
+    if not isinstance(appraisal.verdict, Rated):
+        return suppose(topic, appraisal, concept) != appraisal.verdict
+    supposed = _whatever_the_facts(
+        topic,
+        match_variants(topic, supposing(appraisal, concept)),
+        appraisal.order.procedures,
+        pregnant=False,
+        no_mri=False,
+        child=appraisal.reading.is_child,
+    )
+    return supposed.kind is Instead.BETTER_STUDY
 
 
 def build_suggestions(
@@ -189,7 +229,7 @@ def build_suggestions(
     None where the draft has no id that an action could name. ``therapy_ordered``: a referral to physical therapy is
     among the drafts already. ``components``: ``Type/id`` of drafts that go where their study goes.
     """
-    if not order.get("id"):
+    if not has_name(order):
         return ()
     offered = _offered(topic, appraisal, alternative, order, shape, therapy_ordered=therapy_ordered)
     if alternative.kind is Instead.MISSING_FACTS or not offered or not components:

@@ -190,8 +190,12 @@ def appraise(topic: Topic, procedures: tuple[ProcedureId, ...], matches: tuple[V
 
 def suppose(topic: Topic, appraisal: Appraisal, concept: ConceptId) -> Verdict:
     """The verdict on the same order if ``concept`` were present."""
-    findings = {**appraisal.findings, concept: Finding(concept, Presence.PRESENT)}
-    return appraise(topic, appraisal.order.procedures, match_variants(topic, findings))
+    return appraise(topic, appraisal.order.procedures, match_variants(topic, supposing(appraisal, concept)))
+
+
+def supposing(appraisal: Appraisal, concept: ConceptId) -> Findings:
+    """The findings with ``concept`` present."""
+    return {**appraisal.findings, concept: Finding(concept, Presence.PRESENT)}
 
 
 @remembered

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cards.wording.words import ELDERLY, capitalised, is_rated, level_of, listed, uncapitalised
-from knowledge.appraisal import Appraisal, deciding_variants
+from knowledge.appraisal import LOWEST, Appraisal, best, deciding_variants
 from knowledge.episodes import DURATION, SIX_WEEKS
 from knowledge.findings import ConceptId, PrefetchKey, ProcedureId
 from knowledge.guideline import AppropriatenessCategory, Procedure, Topic
@@ -37,14 +37,24 @@ def not_appropriate(topic: Topic, appraisal: Appraisal) -> str:
         scenario = topic.variants[appraisal.established[0]].short
     elif set(appraisal.possible) <= set(topic.remaining_variants):
         scenario = "low back pain without red flags"
-    else:
+    elif _is_lowest_everywhere(topic, appraisal.order.procedures):
         return _fitting(f"{study}: usually not appropriate in every ACR scenario of low back pain.")
+    elif topic.decisive_variant in appraisal.possible:
+        return _fitting(f"{study}: usually not appropriate; if cauda equina syndrome is suspected, lumbar MRI now.")
+    else:
+        return _fitting(f"{study}: usually not appropriate in every ACR scenario that is possible here.")
     said = f"{study}: usually not appropriate"
     adults = " (adult criteria)" if appraisal.reading.is_child else ""
     unseen = _chart_not_seen(appraisal)
     return _fitting(
         f"{said} for {scenario}{adults}.{unseen}", f"{said} here{adults}.{unseen}", f"{said}{adults}.{unseen}"
     )
+
+
+@remembered
+def _is_lowest_everywhere(topic: Topic, procedures: tuple[ProcedureId, ...]) -> bool:
+    """Whether no variant rates any of the procedures above the lowest category."""
+    return all(best(topic, procedure, topic.variants) is LOWEST for procedure in procedures)
 
 
 def _chart_not_seen(appraisal: Appraisal) -> str:
@@ -62,7 +72,7 @@ _SEARCHED = {PrefetchKey.PATIENT, PrefetchKey.MEDICATIONS, PrefetchKey.PROCEDURE
 def better_study(topic: Topic, appraisal: Appraisal, better: Procedure, category: AppropriatenessCategory) -> str:
     """For an order that is rated lowest although imaging has its place: the better study is named first."""
     study = uncapitalised(study_name(topic, appraisal.order.procedures))
-    because = listed(_because(topic, appraisal), "and")
+    because = listed(_because(topic, appraisal, better.id, category), "and")
     return _fitting(
         f"With {because}, {better.short} {is_rated(category)}; {study} is usually not appropriate.",
         f"With {because}, {better.short} {is_rated(category)}, not {study}.",
@@ -70,13 +80,14 @@ def better_study(topic: Topic, appraisal: Appraisal, better: Procedure, category
     )
 
 
-def _because(topic: Topic, appraisal: Appraisal) -> list[str]:
-    """The facts that make the variants that rate the order hold, or may make them hold."""
+def _because(topic: Topic, appraisal: Appraisal, better: ProcedureId, category: AppropriatenessCategory) -> list[str]:
+    """The facts for which ``better`` has this category: those of the variants that give it, and hold or may hold."""
     _, deciding = deciding_variants(topic, appraisal.matches)
     concepts = (
         concept
         for match in appraisal.matches
         if match.variant in deciding and match.variant not in topic.remaining_variants
+        if topic.variants[match.variant].ratings[better].category.rank >= category.rank
         for concept in match.because
         if concept != DURATION
     )
@@ -87,10 +98,33 @@ def _because(topic: Topic, appraisal: Appraisal) -> list[str]:
 _SUSPECTED = {ConceptId("cancer"): "suspicion of cancer", ConceptId("infection"): "suspicion of infection"}
 
 
-def if_safe(topic: Topic, appraisal: Appraisal, better: Procedure) -> str:
+def better_study_unless(
+    topic: Topic,
+    appraisal: Appraisal,
+    better: Procedure,
+    category: AppropriatenessCategory,
+    missing: Sequence[ConceptId],
+) -> str:
+    """For an order whose rating hangs on what is not known, where what is known speaks for another study already."""
+    study = uncapitalised(study_name(topic, appraisal.order.procedures))
+    because = listed(_because(topic, appraisal, better.id, category), "and")
+    named, grouped = _would_change_it(topic, missing)
+    rest = "another red flag" if grouped[:1] == [_A_RED_FLAG] else listed(grouped[:1])
+    better_first = f"With {because}, {better.short} {is_rated(category)}; {study} is usually not appropriate unless"
+    shorter = f"{capitalised(better.short)} {is_rated(category)} here; {study} only if there is"
+    return _fitting(
+        f"{better_first} the patient has {listed(named)}.",
+        f"{shorter} {listed(named)}.",
+        f"{better_first} there is {rest}.",
+        f"{shorter} {rest}.",
+        unless(topic, appraisal, missing),
+    )
+
+
+def if_safe(topic: Topic, appraisal: Appraisal, better: Procedure, category: AppropriatenessCategory) -> str:
     """For an order that is rated lowest, where the chart speaks against the only better study."""
     study = uncapitalised(study_name(topic, appraisal.order.procedures))
-    because = listed(_because(topic, appraisal), "and")
+    because = listed(_because(topic, appraisal, better.id, category), "and")
     return _fitting(
         f"With {because}, not {study}: {better.short} only if it is safe here, see the card.",
         f"Not {study}: {better.short} only if it is safe here, see the card.",
@@ -121,6 +155,22 @@ def emergency(
 def unless(topic: Topic, appraisal: Appraisal, missing: Sequence[ConceptId]) -> str:
     """For an order whose rating hangs on what is not known: it names what would change it."""
     study = study_name(topic, appraisal.order.procedures)
+    named, grouped = _would_change_it(topic, missing)
+    rest = _A_RED_FLAG if _A_RED_FLAG in grouped else listed(named[:2])
+    alone = [topic.concepts[concept] for concept in missing if concept != DURATION]
+    in_full = alone[0].label if len(alone) == 1 and alone[0].red_flag else listed(named)
+    return _fitting(
+        f"{study}: usually not appropriate unless the patient has {in_full}.",
+        f"{study}: usually not appropriate unless the patient has {listed(named)}.",
+        f"{study}: usually not appropriate unless the patient has {listed(grouped)}.",
+        f"{study}: usually not appropriate unless there is {listed(grouped)}.",
+        f"{study}: usually not appropriate unless there is {listed(grouped[:-1] or grouped)}.",
+        f"{study}: usually not appropriate unless there is {rest}.",
+    )
+
+
+def _would_change_it(topic: Topic, missing: Sequence[ConceptId]) -> tuple[list[str], list[str]]:
+    """What would change a rating, each by its name; and with the red flags among them as one, named first."""
     together = set(_TREATED_THEN_REFERRED) <= set(missing)
     named = []
     for concept in missing:
@@ -134,22 +184,10 @@ def unless(topic: Topic, appraisal: Appraisal, missing: Sequence[ConceptId]) -> 
         topic.concepts[concept].short for concept in missing if topic.concepts[concept].red_flag or concept == ELDERLY
     ]
     grouped = [name for name in named if name not in red_flags]
-    rest = listed(named[:2])
-    if red_flags:
-        grouped.insert(0, "a red flag")
-        rest = "a red flag"
-    alone = [topic.concepts[concept] for concept in missing if concept != DURATION]
-    in_full = alone[0].label if len(alone) == 1 and alone[0].red_flag else listed(named)
-    return _fitting(
-        f"{study}: usually not appropriate unless the patient has {in_full}.",
-        f"{study}: usually not appropriate unless the patient has {listed(named)}.",
-        f"{study}: usually not appropriate unless the patient has {listed(grouped)}.",
-        f"{study}: usually not appropriate unless there is {listed(grouped)}.",
-        f"{study}: usually not appropriate unless there is {listed(grouped[:-1] or grouped)}.",
-        f"{study}: usually not appropriate unless there is {rest}.",
-    )
+    return named, [_A_RED_FLAG, *grouped] if red_flags else grouped
 
 
+_A_RED_FLAG = "a red flag"
 _INTERVENTION = ConceptId("intervention-candidate")
 # Variant 3 asks for both.
 _TREATED_THEN_REFERRED = (SIX_WEEKS, _INTERVENTION)

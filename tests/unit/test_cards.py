@@ -14,12 +14,15 @@ from cards.build import Draft, build_card
 from cards.card import Card, Indicator
 from cards.emptiness import without_empty
 from cards.issue import issue
+from cards.pama import rating_action
+from cards.profiles import SHAPES
 from cards.wire import appraisal_json, card_json
 from cards.wording.markdown import escaped
 from cards.wording.words import CATEGORY, time_of
 from cds_service.envelope import parse_request
 from cds_service.order_hooks import Judge, Judged
 from cds_service.settings import Settings
+from knowledge.appraisal import Appraisal
 from knowledge.findings import Coding
 from knowledge.guideline import Threshold
 from knowledge.loading import Knowledge, load
@@ -467,3 +470,83 @@ def test_the_day_of_the_call_changes_nothing_for_a_dated_order(knowledge: Knowle
     call = parse_request(json.dumps(request_for(ruling)).encode(), "order-select")
     judge = Judge(knowledge, Settings())
     assert judge.judge(call, AS_OF).cards == judge.judge(call, date(2026, 6, 1)).cards
+
+
+WEAK_LEG = "ICD-10-CM M21.371"
+PACEMAKER = {"code": "ICD-10-CM Z95.0"}
+CHRONIC = {"code": LBP, "onset": "2025-10-01"}
+
+
+def test_leg_weakness_speaks_for_what_its_own_variant_rates_best(knowledge: Knowledge) -> None:
+    """Where it alone is known, an unknown age lends no study its rating: radiography is not named."""
+    card = _card(knowledge, {"code": "CPT 72133", "reasons": [LBP, WEAK_LEG]}, birth_date=None, conditions=[PACEMAKER])
+    assert card.summary.startswith("With leg weakness, lumbar CT without contrast may be appropriate;")
+    assert [each.label for each in card.suggestions] == [
+        "Replace by lumbar CT without contrast",
+        "Replace by lumbar MRI without contrast",
+    ]
+
+
+def test_of_two_studies_rated_alike_the_one_that_no_scenario_disputes_is_named(knowledge: Knowledge) -> None:
+    """With an age of 65 and a cancer, CT without contrast comes before radiography, which its variant disputes."""
+    old = {"birth_date": "1948-01-01", "conditions": [ACUTE, PACEMAKER, {"code": "ICD-10-CM C61"}]}
+    card = _card(knowledge, {"code": "CPT 72149"}, **old)
+    assert card.summary.startswith("With an age of 65 or more, lumbar CT without contrast is usually appropriate;")
+    assert card.suggestions[0].label == "Replace by lumbar CT without contrast"
+
+
+@pytest.mark.parametrize(
+    ("study", "condition", "said"),
+    [
+        ("CPT 72100", "R33.9", "usually not appropriate; if cauda equina syndrome is suspected, lumbar MRI now."),
+        ("CPT 72132", "W01.0XXA", "usually not appropriate in every ACR scenario that is possible here."),
+        ("CPT 72149", "W01.0XXA", "usually not appropriate in every ACR scenario of low back pain."),
+    ],
+    ids=["an emergency may be", "better elsewhere", "nowhere better"],
+)
+def test_a_rating_that_holds_whatever_is_open_is_said_of_no_more_than_that(
+    knowledge: Knowledge, study: str, condition: str, said: str
+) -> None:
+    """Every scenario is spoken of only where each rates the study lowest; a possible emergency is named first."""
+    card = _card(knowledge, {"code": study}, conditions=[ACUTE, {"code": f"ICD-10-CM {condition}"}])
+    assert card.summary.endswith(f": {said}")
+
+
+def test_what_is_known_speaks_first_where_something_else_is_open(knowledge: Knowledge) -> None:
+    """Osteoporosis names its study although an infection, still open, would speak for the one that was ordered."""
+    open_infection = {"code": "ICD-10-CM N39.0", "onset": "2026-02-20"}
+    card = _card(knowledge, {"code": "CPT 72132"}, conditions=[ACUTE, {"code": "ICD-10-CM M81.0"}, open_infection])
+    assert card.indicator is Indicator.INFO
+    assert card.summary == (
+        "Lumbar MRI without contrast is usually appropriate here; lumbar CT with contrast only if there is infection."
+    )
+    assert [each.label for each in card.suggestions] == ["Replace by lumbar MRI without contrast"]
+
+
+def test_treatment_alone_names_no_study(knowledge: Knowledge) -> None:
+    """After six weeks of treatment an MRI is for candidates of an intervention: the referral is asked for instead."""
+    therapy = [{"code": "CPT 97110", "performed": "2026-01-05"}]
+    card = _card(knowledge, {"code": "CPT 72149"}, conditions=[CHRONIC], procedures=therapy)
+    assert [each.label for each in card.suggestions] == ["Add to the reasons: a surgical referral"]
+    assert "MRI without contrast" not in card.summary
+
+
+def test_a_fact_is_asked_for_where_it_leads_to_a_study(knowledge: Knowledge) -> None:
+    """A referral names no study while the treatment before it is open, so that the card does not promise one."""
+    drug = [{"code": "RxNorm 5640", "status": "completed", "authored": "2026-01-01"}]
+    card = _card(knowledge, {"code": "CPT 72132"}, conditions=[CHRONIC], medications=drug)
+    assert card.suggestions == ()
+    assert "surgical referral" not in card.detail.partition("**Why**")[0]
+
+
+@pytest.mark.parametrize("identity", [["x"], 5, {"a": 1}, True], ids=str)
+def test_an_order_whose_id_is_no_text_is_not_named(knowledge: Knowledge, identity: Any) -> None:
+    """No action refers to it, and no rating is written on it."""
+    (judged,) = _judged(knowledge, {"code": "CPT 72148"}).orders
+    assert isinstance(judged.appraisal, Appraisal)
+    order = {**judged.draft.resource, "id": identity}
+    for shape in SHAPES.values():
+        card = build_card(knowledge.topic, judged.appraisal, Draft(order), shape=shape)
+        assert card is not None
+        assert (card.suggestions, card.associated_order) == ((), None)
+    assert rating_action(knowledge.topic, judged.appraisal, order, lambda: "u") is None
