@@ -24,7 +24,7 @@ from gunicorn.http.wsgi import Response as GunicornResponse
 from gunicorn.http.wsgi import create
 from gunicorn.util import http_date
 
-from cds_service.problems import outcome
+from cds_service.problems import SOON, outcome, retry_after
 from cds_service.visit import GATHERED
 
 log = logging.getLogger("cds_service.server")
@@ -180,6 +180,6 @@ def error_answer(status: int) -> bytes:
         "Cache-Control: no-store",
         "X-Content-Type-Options: nosniff",
         f"Content-Length: {len(body)}",
-        *(["Retry-After: 5"] if status == 503 else []),
+        *([": ".join(retry_after(SOON))] if status == 503 else []),
     ]
     return "\r\n".join([*head, "", ""]).encode() + body
