@@ -20,6 +20,7 @@ from urllib.parse import quote
 from weakref import WeakSet
 
 from cds_service.database_url import DatabaseUrl, read_database_url
+from cds_service.must_wait import before_waiting
 
 Connection = Any
 """The driver's own, which commits each statement that stands outside of ``BEGIN`` and ``COMMIT``."""
@@ -98,7 +99,11 @@ class Database(ABC):
 
     @contextmanager
     def lent(self) -> Iterator[Connection]:
-        """A connection; whatever is wrong after a failure, nobody else gets it."""
+        """A connection; whatever is wrong after a failure, nobody else gets it.
+
+        Raises MustWait where nobody may wait: for one that is free, for a lock, for the disk or for a server.
+        """
+        before_waiting()
         room = self._room
         if not room.acquire(timeout=max(0, self.patience)):
             raise StoreError("all connections are in use")

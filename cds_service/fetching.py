@@ -14,6 +14,7 @@ from functools import cache
 from typing import TYPE_CHECKING, TypeVar
 
 from cds_service.addresses import Address
+from cds_service.must_wait import before_waiting
 
 if TYPE_CHECKING:
     from cds_service.connections import Connections
@@ -126,11 +127,19 @@ class Fetcher:
             return self._made
 
     def get(self, address: Address, headers: Mapping[str, str], deadline: Deadline, budget: Budget) -> Answer:
-        """One GET, in this thread; raises FetchFailed. Only a name that resolves slowly can overrun the deadline."""
+        """One GET, in this thread; raises FetchFailed. Only a name that resolves slowly can overrun the deadline.
+
+        Raises MustWait where nobody may wait.
+        """
+        before_waiting()
         return self._connections.get(address, headers, deadline, budget)
 
     def together(self, tasks: Mapping[Key, Callable[[], Value]], deadline: Deadline) -> dict[Key, Value | FetchFailed]:
-        """Run the tasks side by side, each in a thread of its own; what is not done by the deadline has failed."""
+        """Run the tasks side by side, each in a thread of its own; what is not done by the deadline has failed.
+
+        Raises MustWait where nobody may wait.
+        """
+        before_waiting()
         futures = {key: self._threads.submit(task) for key, task in tasks.items()}
         concurrent.futures.wait(futures.values(), timeout=deadline.rest())
         done: dict[Key, Value | FetchFailed] = {}

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from cds_service.driver import Database, StoreError
+from cds_service.must_wait import MustWait, before_waiting, must_not_wait
 from cds_service.statements import COUNT_TOKENS, FORGET_TOKENS, TOKEN_IDS
-from cds_service.waiting import MustWait, before_waiting, must_not_wait
 
 _PURGE_EVERY = timedelta(minutes=5)
 

@@ -27,7 +27,7 @@ from gunicorn.workers.gthread import ThreadWorker
 
 from cds_service.answering import Request, Settled, answer, error_answer, refusal
 from cds_service.arriving import Arriving, State
-from cds_service.waiting import MustWait, without_waiting
+from cds_service.must_wait import MustWait, without_waiting
 
 log = logging.getLogger("cds_service.server")
 

@@ -34,10 +34,10 @@ from cds_service.clients import Client
 from cds_service.clients_file import FIELDS
 from cds_service.fetching import Fetcher
 from cds_service.key_sets import CURRENT, PAUSE, BadKeySet, FetchedKeys, KeySet, KeysUnavailable, read_key_set
+from cds_service.must_wait import MustWait, without_waiting
 from cds_service.opening import open_database
 from cds_service.settings import Auth, Settings, SettingsError
 from cds_service.token_memory import TokenMemory, TokenMemoryError
-from cds_service.waiting import MustWait, without_waiting
 from tests.cases_as_fhir import request_for
 from tests.functional.test_service import FEEDBACK, OVERRIDDEN, PLAIN, SELECT
 from tests.loopback import send, serving

@@ -8,6 +8,7 @@ import sys
 import time
 from contextlib import ExitStack, closing
 from datetime import UTC, datetime, timedelta, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from cds_service import driver, upgrading
 from cds_service.database import reading, writing
 from cds_service.database_url import read_database_url
 from cds_service.driver import StoreError, database_at
+from cds_service.must_wait import MustWait, without_waiting
 from cds_service.opening import HEAD, open_database, version
 from cds_service.records import CallRecord
 from cds_service.statements import SUGGESTIONS, insert
@@ -199,6 +201,27 @@ def test_at_once_means_without_waiting_for_another_writer(tmp_path: Path) -> Non
     assert another.run(REMEMBER, ["two"]) == 0
     for each in (database, another):
         each.close()
+
+
+def test_no_connection_is_lent_where_nobody_may_wait(store_url: str) -> None:
+    """Whatever would be lent one raises MustWait and does nothing; what is done at once needs none."""
+    database = open_database(store_url, create=True)
+
+    def write() -> None:
+        with database.writing():
+            raise AssertionError
+
+    def read() -> None:
+        with database.reading():
+            raise AssertionError
+
+    for work in (write, read, partial(database.run, REMEMBER, ["one"])):
+        with pytest.raises(MustWait):
+            without_waiting(work)
+    at_once = without_waiting(partial(database.run_at_once, REMEMBER, ["one"]))
+    assert at_once == (1 if database.kind == "sqlite" else None)
+    assert database.run(REMEMBER, ["one"]) == (0 if at_once else 1)
+    database.close()
 
 
 def test_what_fails_at_once_is_done_in_its_turn(tmp_path: Path) -> None:

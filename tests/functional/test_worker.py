@@ -23,8 +23,8 @@ from gunicorn.workers.gthread import ThreadWorker
 
 from cds_service import worker as module
 from cds_service.answering import Request, answer
+from cds_service.must_wait import before_waiting
 from cds_service.visit import GATHERED
-from cds_service.waiting import before_waiting
 from cds_service.worker import Worker
 
 Environ = dict[str, Any]
