@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from cds_service.driver import Connection, Database
+from cds_service.driver import Database, DriverConnection
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ LOOK_AT_FEEDBACK = "SELECT id FROM feedback LIMIT 1"
 MARK = "INSERT INTO probe (id, at) VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET at = excluded.at"
 
 
-def insert(database: Database, connection: Connection, into: Insertion, rows: Sequence[Mapping[str, Any]]) -> int:
+def insert(database: Database, connection: DriverConnection, into: Insertion, rows: Sequence[Mapping[str, Any]]) -> int:
     """Store rows in the transaction of the connection; how many were not there yet."""
     if not rows:
         return 0

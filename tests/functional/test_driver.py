@@ -16,12 +16,12 @@ import pytest
 import sqlalchemy as sql
 from sqlalchemy.engine import make_url
 
-from cds_service import driver, upgrading
+from cds_service import driver, sqlite_database, upgrading
 from cds_service.database import reading, writing
 from cds_service.database_url import read_database_url
-from cds_service.driver import StoreError, database_at
+from cds_service.driver import StoreError
 from cds_service.must_wait import MustWait, without_waiting
-from cds_service.opening import HEAD, open_database, version
+from cds_service.opening import HEAD, database_at, open_database, version
 from cds_service.records import CallRecord
 from cds_service.statements import SUGGESTIONS, insert
 from cds_service.store import FeedbackItem, Store
@@ -251,7 +251,7 @@ def test_what_fails_at_once_is_done_in_its_turn(tmp_path: Path) -> None:
 
 def test_what_is_done_at_once_leaves_the_log_to_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Writing it back into the file waits for the disk, so however long the log grows it is not begun here."""
-    monkeypatch.setattr(driver, "_LONGEST_LOG", 1_000)
+    monkeypatch.setattr(sqlite_database, "_LONGEST_LOG", 1_000)
     file = tmp_path / "store.sqlite3"
     database = open_database(f"sqlite:///{file}", create=True, durable=False)
     before = file.stat().st_size
