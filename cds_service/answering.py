@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable, Iterable
 from functools import lru_cache
 from io import BytesIO
 from typing import Any
@@ -26,10 +25,9 @@ from gunicorn.util import http_date
 
 from cds_service.problems import SOON, outcome, retry_after
 from cds_service.visit import GATHERED
+from cds_service.wsgi import Wsgi
 
 log = logging.getLogger("cds_service.server")
-
-Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 _REASONS = {
     400: "Bad Request",

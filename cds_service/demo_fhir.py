@@ -15,7 +15,7 @@ from cds_service.fhir_search import TYPES, search, searchset
 from cds_service.json_out import to_json
 from cds_service.patients import patients, resources
 from cds_service.problems import Problem, not_found, outcome
-from cds_service.wsgi import PlainPaths, is_preflight, leave
+from cds_service.wsgi import PlainPaths, cors_headers, is_preflight
 
 Json = dict[str, Any]
 
@@ -34,7 +34,7 @@ def create_demo_fhir(today: Callable[[], date] = date.today) -> Flask:
 
     @app.after_request
     def allow(response: Response) -> Response:
-        response.headers.extend(leave(frozenset("*"), request.environ))
+        response.headers.extend(cors_headers(frozenset("*"), request.environ))
         return response
 
     def chart() -> list[Json]:

@@ -141,8 +141,6 @@ def report_blueprint(store: Store, topic: Topic, settings: Settings, now: Callab
 
 def _guard(response: Response) -> Response:
     response.headers.setdefault("Content-Security-Policy", _POLICY)
-    response.headers.setdefault("Referrer-Policy", "no-referrer")
-    response.headers.setdefault("X-Content-Type-Options", "nosniff")
     response.headers.setdefault("Cache-Control", "no-cache")
     return response
 

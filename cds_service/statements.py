@@ -62,8 +62,6 @@ FEEDBACK = Insertion(
 TOKEN_IDS = Insertion("token_id", ("issuer", "jti", "expires"))
 
 FORGET_TOKENS = "DELETE FROM token_id WHERE expires < ?"
-COUNT_TOKENS = "SELECT count(*) FROM token_id"
-COUNT_FEEDBACK = "SELECT count(*) FROM feedback"
 LOOK_AT_FEEDBACK = "SELECT id FROM feedback LIMIT 1"
 MARK = "INSERT INTO probe (id, at) VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET at = excluded.at"
 

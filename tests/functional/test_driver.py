@@ -371,6 +371,7 @@ def test_a_report_reads_the_file_that_stands_there(tmp_path: Path) -> None:
 _FORKED = """
 import os, sys
 from cds_service.store import Store
+from cds_service.upkeep import contents
 store = Store(sys.argv[1])
 store.check()
 (of_parent,) = store.database._idle
@@ -384,7 +385,7 @@ assert os.waitstatus_to_exitcode(os.wait()[1]) == 0
 assert again is of_parent
 store.check()
 assert list(store.database._idle) == [of_parent]
-print(store.count_feedback())
+print(contents(store).feedback)
 store.close()
 """
 
