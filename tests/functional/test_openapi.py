@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import schemathesis
 from flask import Flask
+from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from schemathesis.checks import not_a_server_error
@@ -20,15 +21,13 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from cds_service.addresses import read_address
 from cds_service.answering import error_answer
 from cds_service.discovery import HOOKS
 from cds_service.openapi import OPERATIONS, public_paths
 from cds_service.operators import Access
-from cds_service.settings import Auth, Settings
+from cds_service.settings import Settings
 from tests.applications import opened
-from tests.functional.test_authentication import table
-from tests.minting import NOW, PUBLIC_URL, mint
+from tests.minting import mint
 
 
 @pytest.fixture
@@ -63,27 +62,21 @@ FULL = "/try/explain"
 
 
 @pytest.mark.parametrize("path", [path for path, operation in OPERATIONS.items() if "503" in operation.answers])
-def test_a_503_that_is_described_says_when_to_come_back(path: str, tmp_path: Path) -> None:
+def test_a_503_that_is_described_says_when_to_come_back(
+    secured: Callable[..., FlaskClient], path: str, tmp_path: Path
+) -> None:
     """While the store is out each route of which it is told answers 503, with Retry-After in whole seconds."""
-    file, store = tmp_path / "clients.toml", tmp_path / "store.sqlite3"
-    file.write_text(table(), encoding="utf-8")
-    settings = Settings(
-        database_url=f"sqlite:///{store}",
-        auth=Auth.REQUIRED,
-        clients_file=file,
-        public_url=read_address(PUBLIC_URL),
-        reports=Access.OPEN,
-    )
-    with opened(settings, now=lambda: NOW) as app, closing(sqlite3.connect(store)) as database:
-        for name in ("appraisal", "feedback", "token_id"):
-            database.execute(f"DROP TABLE {name}")
-        called = path.replace("{service}", next(iter(HOOKS)))
-        headers = {"Authorization": f"Bearer {mint(called)}"}
-        response = app.test_client().open(called, method=OPERATIONS[path].method.upper(), json={}, headers=headers)
     if path == FULL:
         assert b"\r\nRetry-After: 5\r\n" in error_answer(503)
-    else:
-        assert (response.status_code, response.headers["Retry-After"].isdigit()) == (503, True)
+        return
+    client = secured(reports=Access.OPEN)
+    with closing(sqlite3.connect(tmp_path / "store.sqlite3")) as database:
+        for name in ("appraisal", "feedback", "token_id"):
+            database.execute(f"DROP TABLE {name}")
+    called = path.replace("{service}", next(iter(HOOKS)))
+    headers = {"Authorization": f"Bearer {mint(called)}"}
+    response = client.open(called, method=OPERATIONS[path].method.upper(), json={}, headers=headers)
+    assert (response.status_code, response.headers["Retry-After"].isdigit()) == (503, True)
 
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
