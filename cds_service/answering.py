@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable, Iterable
 from functools import lru_cache
 from io import BytesIO
 from typing import Any
@@ -24,12 +23,11 @@ from gunicorn.http.wsgi import Response as GunicornResponse
 from gunicorn.http.wsgi import create
 from gunicorn.util import http_date
 
-from cds_service.problems import outcome
+from cds_service.problems import SOON, outcome, retry_after
 from cds_service.visit import GATHERED
+from cds_service.wsgi import Wsgi
 
 log = logging.getLogger("cds_service.server")
-
-Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 _REASONS = {
     400: "Bad Request",
@@ -180,6 +178,6 @@ def error_answer(status: int) -> bytes:
         "Cache-Control: no-store",
         "X-Content-Type-Options: nosniff",
         f"Content-Length: {len(body)}",
-        *(["Retry-After: 5"] if status == 503 else []),
+        *([": ".join(retry_after(SOON))] if status == 503 else []),
     ]
     return "\r\n".join([*head, "", ""]).encode() + body

@@ -62,7 +62,7 @@ def create_app(
         trust = trust_in(settings, keys, now)
         by_token = partial(caller, trust) if trust is not None else None
     if trust is not None or settings.fhir_servers:
-        import_module("cds_service.connections")  # something is going to be fetched: workers share what does it
+        import_module("cds_service.outbound")  # something is going to be fetched: workers share what does it
     fhir = FhirClient(charts, settings.fhir_deadline, settings.max_body, judge.site.prefetch_keys)
     metrics.service_runs(version("lumbar-imaging-cds"), guideline)
     app.extensions |= {"judge": judge, "store": store, "recorder": recorder, "trust": trust}

@@ -15,7 +15,7 @@ from cds_service.clients_file import ClientsFileError, TrustedClient, load_clien
 from cds_service.fetching import Budget, Deadline, Fetcher, FetchFailed
 from cds_service.key_sets import BadKeySet, FetchedKeys, Keys, KeySet, StaticKeys, read_key_set
 from cds_service.opening import open_database
-from cds_service.problems import Problem
+from cds_service.problems import SOON, unauthenticated, unavailable
 from cds_service.settings import Auth, Settings, SettingsError
 from cds_service.token_memory import TokenMemory, TokenMemoryError
 from cds_service.tokens import TokenRefused, Trust
@@ -69,11 +69,11 @@ def caller(trust: Trust, here: Visit) -> Client:
     except TokenRefused as refused:
         here.refused = refused.why.value
         metrics.refused(f"jwt-{refused.why.value}")
-        raise Problem(401, "Authentication is required.", (("WWW-Authenticate", "Bearer"),)) from None
+        raise unauthenticated("Authentication is required.", "Bearer") from None
     except TokenMemoryError as error:
         here.refused = f"memory: {error}"
         metrics.refused("jwt-memory")
-        raise Problem(503, "The service cannot answer now; call again later.", (("Retry-After", "5"),)) from None
+        raise unavailable("The service cannot answer now; call again later.", SOON) from None
 
 
 def keys_of(trusted: TrustedClient, fetcher: Fetcher) -> Keys:

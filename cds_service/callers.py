@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 
 from cds_service import metrics
 from cds_service.clients import Client
-from cds_service.problems import Problem
+from cds_service.problems import too_many_calls
 from cds_service.rate_limit import RateLimit
 from cds_service.settings import Settings
 from cds_service.visit import Visit
@@ -48,4 +47,4 @@ def _hold_back(limit: RateLimit, caller: str) -> None:
     wait = limit.wait(caller)
     if wait:
         metrics.refused("rate")
-        raise Problem(429, "There are too many calls; call again later.", (("Retry-After", str(math.ceil(wait))),))
+        raise too_many_calls(wait)

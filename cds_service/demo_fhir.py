@@ -14,8 +14,8 @@ from werkzeug.serving import run_simple
 from cds_service.fhir_search import TYPES, search, searchset
 from cds_service.json_out import to_json
 from cds_service.patients import patients, resources
-from cds_service.problems import Problem, outcome
-from cds_service.wsgi import PlainPaths, is_preflight, leave
+from cds_service.problems import Problem, not_found, outcome
+from cds_service.wsgi import PlainPaths, cors_headers, is_preflight
 
 Json = dict[str, Any]
 
@@ -34,7 +34,7 @@ def create_demo_fhir(today: Callable[[], date] = date.today) -> Flask:
 
     @app.after_request
     def allow(response: Response) -> Response:
-        response.headers.extend(leave(frozenset("*"), request.environ))
+        response.headers.extend(cors_headers(frozenset("*"), request.environ))
         return response
 
     def chart() -> list[Json]:
@@ -51,7 +51,7 @@ def create_demo_fhir(today: Callable[[], date] = date.today) -> Flask:
         for resource in chart():
             if (resource["resourceType"], resource["id"]) == (kind, identity):
                 return _answer(resource)
-        raise Problem(404, f"There is no {kind} with this id.")
+        raise not_found(f"There is no {kind} with this id.")
 
     @app.get(f"{BASE}/<kind>")
     @app.post(f"{BASE}/<kind>/_search")
@@ -78,7 +78,7 @@ def create_demo_fhir(today: Callable[[], date] = date.today) -> Flask:
 
 def _known(kind: str) -> None:
     if kind not in TYPES:
-        raise Problem(404, f"This server holds {', '.join(TYPES)}.")
+        raise not_found(f"This server holds {', '.join(TYPES)}.")
 
 
 def _with_links(bundle: Json, address: str, query: Sequence[tuple[str, str]], next_query: str | None) -> Json:

@@ -1,25 +1,19 @@
-"""Every error answer is an OperationOutcome; statuses are chosen in `problems`."""
+"""Every error answer of the application is an OperationOutcome; statuses are chosen in `problems`."""
 
 from __future__ import annotations
 
 import logging
 
 from flask import Flask, Response
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 
 from cds_service import metrics
 from cds_service.json_out import to_json
 from cds_service.passage import visit
-from cds_service.problems import Problem
+from cds_service.problems import Problem, failed, nothing_here, other_method, refused_by_flask, too_large
 from cds_service.visit import Visit
 
 MEDIA_TYPE = "application/fhir+json"
-
-_MESSAGES = {
-    404: "There is nothing at this address; GET /cds-services lists the services.",
-    405: "This address does not answer that method.",
-    413: "The body is longer than this service accepts.",
-}
 
 log = logging.getLogger("cds_service")
 
@@ -36,26 +30,31 @@ def as_problem(error: Exception, here: Visit) -> Problem:
     place = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace is not None else "?"
     metrics.fault()
     log.error("unexpected %s at %s", type(error).__name__, place)
-    return Problem(500, "The service failed to answer; the fault has been recorded.")
+    return failed()
 
 
 def register_errors(app: Flask) -> None:
     @app.errorhandler(Exception)
     def problem(error: Exception) -> Response:
-        found = as_problem(error, visit())
-        response = _response(found)
-        response.headers.extend(found.headers)
-        return response
+        return refusal(as_problem(error, visit()))
 
     @app.errorhandler(HTTPException)
     def http(error: HTTPException) -> Response:
         # Flask keeps it with the request, which tracebacks hold: a circle, with all that was sent in it.
         error.__traceback__ = error.__context__ = None
-        status = error.code or 500
-        response = _response(Problem(status, _MESSAGES.get(status, error.name)))
-        if status == 405 and (allowed := error.get_response().headers.get("Allow")):
-            response.headers["Allow"] = allowed
-        return response
+        return refusal(_of_flask(error))
+
+
+def _of_flask(error: HTTPException) -> Problem:
+    match error:
+        case NotFound():
+            return nothing_here()
+        case MethodNotAllowed():
+            return other_method(error.valid_methods or ())
+        case RequestEntityTooLarge():
+            return too_large("The body is longer than this service accepts.")
+        case _:
+            return refused_by_flask(error.code or 500, error.name)
 
 
 def outcome_of(problem: Problem) -> bytes:
@@ -63,5 +62,8 @@ def outcome_of(problem: Problem) -> bytes:
     return to_json(problem.outcome())
 
 
-def _response(problem: Problem) -> Response:
-    return Response(outcome_of(problem), status=problem.status, mimetype=MEDIA_TYPE)
+def refusal(problem: Problem) -> Response:
+    """The answer through Flask, headers and all."""
+    response = Response(outcome_of(problem), status=problem.status, mimetype=MEDIA_TYPE)
+    response.headers.extend(problem.headers)
+    return response

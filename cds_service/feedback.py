@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from typing import Any
 
 from flask import Blueprint, Response, request
 
 from cds_service import metrics
 from cds_service.clients import Client
 from cds_service.discovery import HOOKS
+from cds_service.errors import refusal
 from cds_service.feedback_items import read_feedback
 from cds_service.json_in import parse_json
 from cds_service.json_out import to_json
 from cds_service.order_hooks import refuse_other_media
 from cds_service.passage import visit
-from cds_service.problems import Problem, outcome
+from cds_service.problems import LATER, bad_request, no_such_service, outcome, unavailable
 from cds_service.store import FeedbackItem, Store, StoreError
 
 log = logging.getLogger("cds_service")
-
-_RETRY_AFTER = "30"
-_OUTCOME = "application/fhir+json"
 
 
 def feedback_blueprint(store: Store, *, keep_comments: bool) -> Blueprint:
@@ -31,14 +28,14 @@ def feedback_blueprint(store: Store, *, keep_comments: bool) -> Blueprint:
     @blueprint.post("/cds-services/<service>/feedback")
     def feedback(service: str) -> Response:
         if service not in HOOKS:
-            raise Problem(404, "There is no such service; GET /cds-services lists them.")
+            raise no_such_service()
         refuse_other_media(visit())
         body = parse_json(request.get_data(cache=False))
         good, bad = read_feedback(body, service, keep_comments=keep_comments)
         metrics.feedback_items("unusable", len(bad))
         said = visit().feedback = {"items": len(good), "unusable": len(bad)}
         if not good:
-            return _json(outcome(400, *(bad or ["The feedback holds no items."])), 400, _OUTCOME)
+            return refusal(bad_request(*(bad or ["The feedback holds no items."])))
         client = visit().client
         try:
             said["stored"] = _stored(store, good, client)
@@ -47,10 +44,8 @@ def feedback_blueprint(store: Store, *, keep_comments: bool) -> Blueprint:
             metrics.store_failed("feedback")
             metrics.feedback_items("not-stored", len(good))
             log.error("feedback was not stored: %s", error)
-            response = _json(outcome(503, "Feedback cannot be stored now; send it again later."), 503, _OUTCOME)
-            response.headers["Retry-After"] = _RETRY_AFTER
-            return response
-        return _json(outcome(200, *bad) if bad else {}, 200)
+            return refusal(unavailable("Feedback cannot be stored now; send it again later.", LATER))
+        return Response(to_json(outcome(200, *bad) if bad else {}), mimetype="application/json")
 
     return blueprint
 
@@ -62,7 +57,3 @@ def _stored(store: Store, items: list[FeedbackItem], client: Client) -> int:
         metrics.feedback_items(said, number)
     metrics.feedback_items("repeated", len(items) - new)
     return new
-
-
-def _json(body: Any, status: int, kind: str = "application/json") -> Response:
-    return Response(to_json(body), status=status, mimetype=kind)

@@ -14,9 +14,10 @@ from functools import cache
 from typing import TYPE_CHECKING, TypeVar
 
 from cds_service.addresses import Address
+from cds_service.must_wait import before_waiting
 
 if TYPE_CHECKING:
-    from cds_service.connections import Connections
+    from cds_service.outbound import Outbound
 
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
@@ -113,24 +114,32 @@ class Fetcher:
         self._resolve = resolve
         self._tls = tls
         self._making = threading.Lock()
-        self._made: Connections | None = None
+        self._made: Outbound | None = None
         self._threads = concurrent.futures.ThreadPoolExecutor(MOST_CONNECTIONS, thread_name_prefix="fetch")
 
     @property
-    def _connections(self) -> Connections:
-        from cds_service.connections import Connections
+    def _outbound(self) -> Outbound:
+        from cds_service.outbound import Outbound
 
         with self._making:
             if self._made is None:
-                self._made = Connections(self._resolve, self._tls())
+                self._made = Outbound(self._resolve, self._tls())
             return self._made
 
     def get(self, address: Address, headers: Mapping[str, str], deadline: Deadline, budget: Budget) -> Answer:
-        """One GET, in this thread; raises FetchFailed. Only a name that resolves slowly can overrun the deadline."""
-        return self._connections.get(address, headers, deadline, budget)
+        """One GET, in this thread; raises FetchFailed. Only a name that resolves slowly can overrun the deadline.
+
+        Raises MustWait where nobody may wait.
+        """
+        before_waiting()
+        return self._outbound.get(address, headers, deadline, budget)
 
     def together(self, tasks: Mapping[Key, Callable[[], Value]], deadline: Deadline) -> dict[Key, Value | FetchFailed]:
-        """Run the tasks side by side, each in a thread of its own; what is not done by the deadline has failed."""
+        """Run the tasks side by side, each in a thread of its own; what is not done by the deadline has failed.
+
+        Raises MustWait where nobody may wait.
+        """
+        before_waiting()
         futures = {key: self._threads.submit(task) for key, task in tasks.items()}
         concurrent.futures.wait(futures.values(), timeout=deadline.rest())
         done: dict[Key, Value | FetchFailed] = {}

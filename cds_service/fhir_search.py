@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-from cds_service.problems import Problem
+from cds_service.problems import bad_request
 
 Json = dict[str, Any]
 
@@ -77,7 +77,7 @@ def _entry(resource: Json, base: str) -> Json:
 def _number(query: Mapping[str, str], name: str, otherwise: int) -> int:
     text = query.get(name, str(otherwise))
     if not text.isdecimal() or len(text) > 9:
-        raise Problem(400, f"{name} is not a whole number.")
+        raise bad_request(f"{name} is not a whole number.")
     return int(text)
 
 
@@ -97,7 +97,7 @@ def _test(kind: str, name: str, value: str) -> Test:
         case "status" | "intent" | "gender" | "birthdate":
             element = {"birthdate": "birthDate"}.get(name, name)
             return lambda resource: resource.get(element) in [each.rpartition("|")[2] for each in wanted]
-    raise Problem(400, f"The search parameter {name[:40]} is not supported on {kind}.")
+    raise bad_request(f"The search parameter {name[:40]} is not supported on {kind}.")
 
 
 _TOKENS = {

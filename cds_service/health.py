@@ -8,7 +8,8 @@ from flask import Blueprint, Response
 
 from cds_service import metrics
 from cds_service.json_out import to_json
-from cds_service.operators import Access, admit, challenge
+from cds_service.operators import Access, admit, keep_private
+from cds_service.problems import LATER, retry_after
 from cds_service.store import Store, StoreError
 
 log = logging.getLogger("cds_service")
@@ -29,7 +30,9 @@ def health_blueprint(store: Store, guideline: str) -> Blueprint:
         except StoreError as error:
             metrics.store_failed("check")
             log.error("the store cannot be written: %s", error)
-            return _answer(503, status="not-ready", reason="store-unusable", guideline=guideline)
+            response = _answer(503, status="not-ready", reason="store-unusable", guideline=guideline)
+            response.headers.extend([retry_after(LATER)])
+            return response
         return _answer(200, status="ready", guideline=guideline)
 
     return blueprint
@@ -42,7 +45,7 @@ def _answer(code: int, **body: str) -> Response:
 def metrics_blueprint(access: Access, token: str | None) -> Blueprint:
     blueprint = Blueprint("metrics", __name__)
     blueprint.before_request(lambda: admit(access, token))
-    blueprint.after_request(challenge)
+    blueprint.after_request(keep_private)
 
     @blueprint.get("/metrics")
     def figures() -> Response:

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 from jiter import from_json
 
-from cds_service.problems import Problem, bad_request
+from cds_service.problems import bad_request, too_large
 
 DEEPEST = 200
 # Commas and opening brackets: as many values as a body of plain FHIR of this size can hold, several times over.
@@ -95,7 +95,7 @@ def refuse_at_sight(body: bytes) -> None:
     if body.startswith(b"\xef\xbb\xbf"):
         raise bad_request("The body begins with a byte-order mark; send UTF-8 without one.")
     if len(body) > _MOST_MARKS and len(body) - len(body.translate(None, b",[{")) > _MOST_MARKS:
-        raise Problem(413, "The body holds more values than this service reads.")
+        raise too_large("The body holds more values than this service reads.")
 
 
 def _parse_carefully(body: bytes, float_mode: Any, depth: int = 0) -> Any:

@@ -11,8 +11,8 @@ import jwt
 from cryptography.exceptions import UnsupportedAlgorithm
 
 from cds_service.json_in import parse_json
+from cds_service.must_wait import before_waiting
 from cds_service.problems import Problem
-from cds_service.waiting import before_waiting
 
 # The key type and curve that each algorithm needs (RFC 7518, RFC 8037). Nothing symmetric, and not "none".
 ALGORITHMS: dict[str, tuple[str, str | None]] = {

@@ -4,10 +4,40 @@ from __future__ import annotations
 
 from importlib.resources import files
 
-from cds_service.driver import Database, StoreError, database_at
+from cds_service.database_url import DatabaseUrl, read_database_url
+from cds_service.driver import Database, StoreError
+from cds_service.sqlite_database import Sqlite
 
 HEAD = "0002"
 """The newest migration; a test holds it against the migrations themselves."""
+
+
+def database_at(url: str, *, create: bool, durable: bool = True) -> Database:
+    """The database of a URL, whatever it holds; with ``create`` a SQLite file that is not there is made.
+
+    What is written outlives the end of a process in any case, and with ``durable`` a power cut too. Raises StoreError.
+    """
+    try:
+        parsed = read_database_url(url)
+        match parsed.kind:
+            case "sqlite":
+                return Sqlite(parsed, create=create, durable=durable)
+            case "postgresql":
+                return _on_a_server(parsed, durable=durable)
+    except ValueError as error:
+        raise StoreError(f"the URL cannot be used: {error}") from None
+    raise StoreError(f"{parsed.kind} is not supported; use sqlite or postgresql")
+
+
+def _on_a_server(url: DatabaseUrl, *, durable: bool) -> Database:
+    try:
+        if url.driver not in ("", "psycopg"):
+            raise ImportError(url.driver)
+        # psycopg is loaded only for a store in PostgreSQL, and need not be installed for another.
+        from cds_service.postgresql_database import Postgresql
+    except ImportError:
+        raise StoreError("the driver is missing: pip install 'lumbar-imaging-cds[postgresql]'") from None
+    return Postgresql(url, durable=durable)
 
 
 def open_database(url: str, *, create: bool, durable: bool = True) -> Database:

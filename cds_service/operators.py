@@ -9,10 +9,12 @@ from flask import Response, request
 
 from cds_service import metrics
 from cds_service.addresses import is_loopback
-from cds_service.problems import Problem
+from cds_service.problems import forbidden, nothing_here, unauthenticated
 
 # What a proxy adds: a call that came through one is not from this machine, whatever its address.
 _FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip", "Via")
+# Browsers know the second, and ask for a name and a password.
+_CHALLENGE = 'Bearer realm="operators", Basic realm="operators"'
 
 
 class Access(StrEnum):
@@ -30,21 +32,19 @@ def admit(access: Access, token: str | None) -> None:
         case Access.OPEN:
             return
         case Access.OFF:
-            raise Problem(404, "There is nothing at this address; GET /cds-services lists the services.")
+            raise nothing_here()
         case Access.LOOPBACK:
             if not _is_from_here():
                 metrics.refused("not-loopback")
-                raise Problem(403, "This page is for the machine of the service alone.")
+                raise forbidden("This page is for the machine of the service alone.")
         case Access.TOKEN:
             if not _holds(token):
                 metrics.refused("operator-token")
-                raise Problem(401, "This page asks for a token.")
+                raise unauthenticated("This page asks for a token.", _CHALLENGE)
 
 
-def challenge(response: Response) -> Response:
-    """Tell how to authenticate; keep the page out of caches, and unreadable for pages of other origins."""
-    if response.status_code == 401:
-        response.headers["WWW-Authenticate"] = 'Bearer realm="operators", Basic realm="operators"'
+def keep_private(response: Response) -> Response:
+    """Keep the page out of caches, and unreadable for pages of other origins."""
     response.headers["Cache-Control"] = "no-store"
     response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
     return response

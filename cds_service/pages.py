@@ -15,10 +15,10 @@ from flask import Blueprint, Response, current_app, render_template, request
 from cds_service.envelope import parse_request
 from cds_service.json_in import parse_json
 from cds_service.json_out import to_json
-from cds_service.operators import admit, challenge
+from cds_service.operators import admit, keep_private
 from cds_service.order_hooks import Judge, refuse_other_media
 from cds_service.passage import visit
-from cds_service.problems import Problem, bad_request
+from cds_service.problems import bad_request, not_found
 from cds_service.settings import Settings
 from cds_service.store import Store
 from knowledge.findings import ConceptId
@@ -107,7 +107,7 @@ def try_blueprint(judge: Judge, today: Callable[[], date], new_uuid: Callable[[]
 
         found = patients().get(patient)
         if found is None:
-            raise Problem(404, "There is no such patient; GET /try/choices lists them.")
+            raise not_found("There is no such patient; GET /try/choices lists them.")
         return _json(first_request(found, ordered()[found.study], today(), new_uuid()))
 
     @blueprint.post("/try/explain")
@@ -128,7 +128,7 @@ def report_blueprint(store: Store, topic: Topic, settings: Settings, now: Callab
     """GET /reports, for those whom the settings admit."""
     blueprint = Blueprint("reports", __name__)
     blueprint.before_request(lambda: admit(settings.reports, settings.reports_token))
-    blueprint.after_request(challenge)
+    blueprint.after_request(keep_private)
 
     @blueprint.get("/reports")
     def reports() -> Response:
@@ -141,8 +141,6 @@ def report_blueprint(store: Store, topic: Topic, settings: Settings, now: Callab
 
 def _guard(response: Response) -> Response:
     response.headers.setdefault("Content-Security-Policy", _POLICY)
-    response.headers.setdefault("Referrer-Policy", "no-referrer")
-    response.headers.setdefault("X-Content-Type-Options", "nosniff")
     response.headers.setdefault("Cache-Control", "no-cache")
     return response
 

@@ -10,8 +10,8 @@ from flask import Flask, Request, Response, g, request
 
 from cds_service.callers import Callers
 from cds_service.request_log import record, request_id
-from cds_service.visit import Place, Visit
-from cds_service.wsgi import Headers, is_preflight, leave, restrictions
+from cds_service.visit import Endpoint, Visit
+from cds_service.wsgi import Headers, cors_headers, is_preflight, security_headers
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +27,12 @@ class Passage:
         """From now on it is known who calls. Raises Problem (401, 429, 503)."""
         self.callers.identify(here)
 
-    def go(self, here: Visit, place: Place, status: int, named: Iterable[str]) -> Headers:
+    def go(self, here: Visit, endpoint: Endpoint, status: int, named: Iterable[str]) -> Headers:
         """The headers to add to an answer that has headers of these names; the answer is counted and logged."""
-        added = [*leave(self.origins, here.environ), *restrictions(named)]
+        added = [*cors_headers(self.origins, here.environ), *security_headers(named)]
         request = request_id(here, self.new_uuid)
         added.append(("X-Request-Id", request))
-        record(here, request, place, status)
+        record(here, request, endpoint, status)
         return added
 
 
@@ -50,7 +50,7 @@ def register_passage(app: Flask, passage: Passage) -> None:
     @app.after_request
     def go(response: Response) -> Response:
         status = response.status_code
-        response.headers.extend(passage.go(visit(), _place(request, status), status, response.headers.keys()))
+        response.headers.extend(passage.go(visit(), _endpoint(request, status), status, response.headers.keys()))
         return response
 
 
@@ -60,7 +60,7 @@ def visit() -> Visit:
     return found
 
 
-def _place(asked: Request, status: int) -> Place:
+def _endpoint(asked: Request, status: int) -> Endpoint:
     service = asked.view_args.get("service") if asked.view_args and status != 404 else None
     route = asked.url_rule.rule if asked.url_rule is not None else "none"
-    return Place(route, asked.blueprint or "none", service)
+    return Endpoint(route, asked.blueprint or "none", service)

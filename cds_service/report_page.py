@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from cards.override_reasons import OVERRIDE_REASONS
 from cds_service import metrics
-from cds_service.problems import Problem, bad_request
+from cds_service.problems import LATER, bad_request, unavailable
 from cds_service.report import Report, build_report
 from cds_service.report_choices import By, Format
 from cds_service.report_facts import NONE, Scope, gather
@@ -106,7 +106,7 @@ def answer(store: Store, topic: Topic, settings: Settings, now: Callable[[], dat
     except StoreError as error:
         metrics.store_failed("report")
         log.error("the report could not be made: %s", error)
-        raise Problem(503, "The store cannot be read now.") from None
+        raise unavailable("The store cannot be read now.", LATER) from None
     media, write = WRITERS[kind]
     body = to_html(report, topic, form=True) if kind == Format.HTML else write(report, topic)
     return Response(body, content_type=f"{media}; charset=utf-8", headers={"Content-Security-Policy": _POLICY})

@@ -11,7 +11,7 @@ from typing import Any
 
 from cds_service import metrics
 from cds_service.account import Told
-from cds_service.visit import Place, Visit
+from cds_service.visit import Endpoint, Visit
 
 log = logging.getLogger("cds_service.request")
 
@@ -55,22 +55,22 @@ def request_id(here: Visit, new_uuid: Callable[[], str]) -> str:
     return given if given is not None and _UUID.fullmatch(given) else new_uuid()
 
 
-def record(here: Visit, named: str, place: Place, status: int) -> None:
+def record(here: Visit, named: str, endpoint: Endpoint, status: int) -> None:
     """Count the answer to the request of this id, and write its line."""
     seconds = time.perf_counter() - here.began
-    metrics.request_answered(place.service or "none", place.endpoint, status, seconds)
+    metrics.request_answered(endpoint.service or "none", endpoint.name, status, seconds)
     if not log.isEnabledFor(logging.INFO):
         return
     line: dict[str, Any] = {
         "request": named,
         "method": here.method if here.method in _METHODS else "other",
-        "route": place.route,
+        "route": endpoint.route,
         "status": status,
         "ms": round(seconds * 1000, 1),
         "client": here.client.name,
     }
-    if place.service is not None:
-        line["service"] = place.service
+    if endpoint.service is not None:
+        line["service"] = endpoint.service
     log.info(Line(_with_what_happened(line, here)))
 
 

@@ -17,10 +17,10 @@ from cds_service.errors import MEDIA_TYPE, as_problem, outcome_of
 from cds_service.order_hooks import ENDPOINT, JSON, ROUTE, OrderHooks, refuse_other_media
 from cds_service.passage import Passage
 from cds_service.problems import Problem
-from cds_service.visit import GATHERED, Place, Visit
+from cds_service.visit import GATHERED, Endpoint, Visit
 from cds_service.wsgi import Headers, Wsgi
 
-_PLACES = {ROUTE.replace("<service>", service): Place(ROUTE, ENDPOINT, service) for service in HOOKS}
+_ENDPOINTS = {ROUTE.replace("<service>", service): Endpoint(ROUTE, ENDPOINT, service) for service in HOOKS}
 
 
 class ShortCut:
@@ -33,21 +33,21 @@ class ShortCut:
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         body: bytes | None = environ.get(GATHERED)
-        place = _PLACES.get(environ["PATH_INFO"]) if environ["REQUEST_METHOD"] == "POST" else None
-        if body is None or place is None:
+        endpoint = _ENDPOINTS.get(environ["PATH_INFO"]) if environ["REQUEST_METHOD"] == "POST" else None
+        if body is None or endpoint is None:
             return self._application(environ, start_response)
         here = Visit(environ, "POST", environ["PATH_INFO"], time.perf_counter())
-        status, headers, answer = self._answer(here, place, body)
-        headers += self._passage.go(here, place, status, [name for name, _ in headers])
+        status, headers, answer = self._answer(here, endpoint, body)
+        headers += self._passage.go(here, endpoint, status, [name for name, _ in headers])
         start_response(_LINES[status], headers)
         return [answer]
 
-    def _answer(self, here: Visit, place: Place, body: bytes) -> tuple[int, Headers, bytes]:
-        assert place.service is not None
+    def _answer(self, here: Visit, endpoint: Endpoint, body: bytes) -> tuple[int, Headers, bytes]:
+        assert endpoint.service is not None
         try:
             self._passage.enter(here)
             refuse_other_media(here)
-            answer = self._hooks.answer(place.service, here, body)
+            answer = self._hooks.answer(endpoint.service, here, body)
         except Exception as error:
             # Under another name the error would be a circle with this frame, and all that was sent in it.
             return _refusal(as_problem(error, here))

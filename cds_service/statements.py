@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from cds_service.driver import Connection, Database
+from cds_service.driver import Database, DriverConnection
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +62,11 @@ FEEDBACK = Insertion(
 TOKEN_IDS = Insertion("token_id", ("issuer", "jti", "expires"))
 
 FORGET_TOKENS = "DELETE FROM token_id WHERE expires < ?"
-COUNT_TOKENS = "SELECT count(*) FROM token_id"
-COUNT_FEEDBACK = "SELECT count(*) FROM feedback"
 LOOK_AT_FEEDBACK = "SELECT id FROM feedback LIMIT 1"
 MARK = "INSERT INTO probe (id, at) VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET at = excluded.at"
 
 
-def insert(database: Database, connection: Connection, into: Insertion, rows: Sequence[Mapping[str, Any]]) -> int:
+def insert(database: Database, connection: DriverConnection, into: Insertion, rows: Sequence[Mapping[str, Any]]) -> int:
     """Store rows in the transaction of the connection; how many were not there yet."""
     if not rows:
         return 0

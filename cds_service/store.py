@@ -14,7 +14,6 @@ from cds_service.records import CallRecord
 from cds_service.statements import (
     APPRAISALS,
     CARDS,
-    COUNT_FEEDBACK,
     FEEDBACK,
     LOOK_AT_FEEDBACK,
     MARK,
@@ -101,10 +100,6 @@ class Store:
         with self.database.writing() as connection:
             connection.execute(LOOK_AT_FEEDBACK)
             connection.execute(self.database.text(MARK), [self.database.moment(self._now())])
-
-    def count_feedback(self) -> int:
-        with self.database.reading() as connection:
-            return int(connection.execute(COUNT_FEEDBACK).fetchone()[0])
 
     def close(self) -> None:
         """Close what is open; whoever asks again opens it anew."""

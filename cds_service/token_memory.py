@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from cds_service.driver import Database, StoreError
-from cds_service.statements import COUNT_TOKENS, FORGET_TOKENS, TOKEN_IDS
-from cds_service.waiting import MustWait, before_waiting, must_not_wait
+from cds_service.must_wait import MustWait, before_waiting, must_not_wait
+from cds_service.statements import FORGET_TOKENS, TOKEN_IDS
 
 _PURGE_EVERY = timedelta(minutes=5)
 
@@ -51,10 +51,6 @@ class TokenMemory:
             return self._database.run(self._remembering, row) == 1
         except StoreError as error:
             raise TokenMemoryError(str(error)) from None
-
-    def count(self) -> int:
-        with self._database.reading() as connection:
-            return int(connection.execute(COUNT_TOKENS).fetchone()[0])
 
     def close(self) -> None:
         self._database.close()

@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from cds_service.driver import Sqlite, StoreError
+from cds_service.driver import StoreError
 from cds_service.opening import version
+from cds_service.sqlite_database import Sqlite
 from cds_service.store import Store
 
 _SLICE = 2_000

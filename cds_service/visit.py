@@ -14,12 +14,12 @@ GATHERED = "cds_service.body"
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Endpoint:
     """Where a request is answered, as the log and the figures name it."""
 
     route: str = "none"
     """What matched, with its placeholders."""
-    endpoint: str = "none"
+    name: str = "none"
     service: str | None = None
 
 

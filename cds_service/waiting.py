@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import re
-import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TypeVar
 
 from cds_service.clients import Client
 from cds_service.discovery import HOOKS
 from cds_service.settings import Auth, Settings
-
-T = TypeVar("T")
 
 # A chart of this length is judged in some milliseconds, if it is one. What is longer, and what is not short and holds
 # more objects or orders than charts of its length do, would hold up the others: beside the work that it makes a thread
@@ -28,36 +24,6 @@ _ORDER = b"ServiceRequest"
 # The name of the member that lends access to a FHIR server. A letter written as an escape may be one of either name.
 _LENDS = b"fhirAuthorization"
 _SPELLED = re.compile(rb"\\u00[4-7]")
-
-
-_here = threading.local()
-
-
-class MustWait(BaseException):
-    """What is asked for has to wait, where nobody may: nothing has been done, and a thread is to begin anew.
-
-    No Exception, so that nothing on the way answers for it.
-    """
-
-
-def without_waiting(work: Callable[[], T]) -> T:
-    """Do something in a thread that must not wait; raises MustWait where it would."""
-    _here.must_not_wait = True
-    try:
-        return work()
-    finally:
-        _here.must_not_wait = False
-
-
-def must_not_wait() -> bool:
-    """Whether this thread has others to serve."""
-    return getattr(_here, "must_not_wait", False)
-
-
-def before_waiting() -> None:
-    """To be called by what waits for another process or machine, before it changes anything. Raises MustWait."""
-    if must_not_wait():
-        raise MustWait
 
 
 @dataclass(frozen=True, slots=True)

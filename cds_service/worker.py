@@ -10,12 +10,10 @@ so is what turns out to, from its beginning.
 from __future__ import annotations
 
 import errno
-import gc
 import logging
 import selectors
 import signal
 import socket
-import struct
 import time
 from collections import deque
 from collections.abc import Callable
@@ -27,50 +25,19 @@ from gunicorn.workers.gthread import ThreadWorker
 
 from cds_service.answering import Request, Settled, answer, error_answer, refusal
 from cds_service.arriving import Arriving, State
-from cds_service.waiting import MustWait, without_waiting
+from cds_service.collecting import Collecting
+from cds_service.inbound import Inbound
+from cds_service.lingering import Lingering
+from cds_service.must_wait import MustWait, without_waiting
 
 log = logging.getLogger("cds_service.server")
 
 T = TypeVar("T")
 
-# In seconds. Behind a proxy that gathers requests itself, all of them are far away.
-HEAD_SECONDS = 10.0
-REQUEST_SECONDS = 30.0
-SEND_SECONDS = 10
-LINGER_SECONDS = 2.0
 STOP_SECONDS = 2.0
-
 MOST_ARRIVING = 500
-MOST_LINGERING = 200
 _PIECE = 65_536
 _LOOK_SECONDS = 0.5
-# How much is answered before garbage is looked for: objects that may be some, and bytes of requests they may hold.
-MOST_GARBAGE = 100_000
-MOST_UNSWEPT = 64_000_000
-
-
-class Connection:
-    """One connection: what it has sent of its next request, and how it stands with the loop."""
-
-    __slots__ = ("arriving", "client", "is_watched", "rest", "server", "since", "sock", "state")
-
-    def __init__(self, sock: socket.socket, client: Any, server: Any, longest_body: int) -> None:
-        self.sock, self.client, self.server = sock, client, server
-        self.arriving = Arriving(longest_body)
-        self.since = 0.0
-        """When it began to send, or, between two requests, when the last answer was sent."""
-        self.state = State.ARRIVING
-        """Of its request; while one that is whole is answered, nothing more is read."""
-        self.rest = b""
-        """What came after the request that is answered."""
-        self.is_watched = False
-        """The poller tells when there is something to read."""
-        # A client that does not read what it asked for holds a thread no longer than this.
-        sock.setblocking(True)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", SEND_SECONDS, 0))
-
-    def is_late(self, now: float) -> bool:
-        return now - self.since > (REQUEST_SECONDS if self.arriving.head_is_here else HEAD_SECONDS)
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
@@ -82,26 +49,29 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self.longest_body: int = self.app.longest_body
         self.may_wait: Callable[[str, str, bytes | None], bool] = self.app.may_wait
         self.most_gathered = 10 * self.longest_body
-        self.arriving: dict[Connection, None] = {}
+        self.arriving: dict[Inbound, None] = {}
         """In the order in which they began."""
-        self.ready: deque[Connection] = deque()
+        self.ready: deque[Inbound] = deque()
         """Their requests are whole, in the order in which they became so."""
-        self.kept: dict[Connection, None] = {}
+        self.kept: dict[Inbound, None] = {}
         """Between two requests, in the order in which they were answered."""
-        self.lingering: dict[socket.socket, float] = {}
+        self.lingering = Lingering()
+        self.collecting = Collecting()
+        self.gathered = 0
+        """Bytes of the requests that arrive."""
         self.handed = 0
         """Bytes of the requests that threads answer, or shall answer."""
-        self.unswept = 0
-        """Bytes of the requests that were answered since garbage was looked for."""
         self.looked = self.notified = 0.0
         self.asks_after_parent = True
+
+    # Down to `_cap_keepalive` stands what Gunicorn calls, in the place of its own: at the start, at a word to stop, in
+    # each turn of its loop (`run`), and once when that has ended. What it keeps of connections itself stays empty;
+    # `nr_conns`, `nr`, `alive`, `poller`, `tpool` and `method_queue` are its, and mean what they mean there.
 
     def init_process(self) -> None:
         # Until Gunicorn's own handlers are in place a word to stop would go to the master's, which the fork brought.
         signal.signal(signal.SIGTERM, self._stop_before_it_begins)
-        # Nothing that a judgement makes is garbage before it ends, and a long chart makes a million objects: looking
-        # among them at each 700 more costs a fifth of its time.
-        gc.disable()
+        self.collecting.begin()
         super().init_process()
 
     def _stop_before_it_begins(self, *_: object) -> None:
@@ -147,10 +117,33 @@ class Worker(ThreadWorker):  # type: ignore[misc]
                 raise
             return
         self.nr_conns += 1
-        self._await_request(Connection(sock, client, listener.getsockname(), self.longest_body))
+        self._await_request(Inbound(sock, client, listener.getsockname(), self.longest_body))
         self._make_room()
 
-    def _await_request(self, connection: Connection) -> None:
+    def murder_pending(self) -> None:
+        """Now and then: who has sent too little for too long, who is idle, and who does not hang up."""
+        now = time.monotonic()
+        if now - self.looked < _LOOK_SECONDS:
+            return
+        self.looked = now
+        for connection in [each for each in self.arriving if each.is_late(now) or self._may_go(each, now)]:
+            if connection.arriving.data:
+                self._refuse(connection, 408)
+            else:
+                self._drop(connection)
+        for connection in [each for each in self.kept if now - each.since > self.cfg.keepalive]:
+            self._drop(connection)
+        self.lingering.hang_up_late(now, self.poller)
+
+    def _cap_keepalive(self, deadline: float) -> None:
+        """The worker stops: a request that is on its way on a kept connection has a moment, as on a new one."""
+        for connection in self.kept:
+            self._await_request(connection)
+        self.kept.clear()
+
+    # And from here on stands the way of a connection.
+
+    def _await_request(self, connection: Inbound) -> None:
         """It may send its first request, or its next; what it has sent of that already is taken at once."""
         connection.since = time.monotonic()
         if not connection.is_watched:
@@ -158,7 +151,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             connection.is_watched = True
         self.arriving[connection] = None
 
-    def _on_readable(self, connection: Connection, _: Any) -> None:
+    def _on_readable(self, connection: Inbound, _: Any) -> None:
         if not connection.is_watched:
             return  # it was refused in the same turn
         if connection.state is not State.ARRIVING:
@@ -180,24 +173,26 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self.arriving[connection] = None
         self._take(connection, data)
 
-    def _take(self, connection: Connection, data: bytes) -> None:
+    def _take(self, connection: Inbound, data: bytes) -> None:
         arriving = connection.arriving
         began = arriving.head_is_here
         connection.state = arriving.feed(data)
+        self.gathered += len(data)
         match connection.state:
             case State.WHOLE | State.LONG_BODY:
                 del self.arriving[connection]
+                self.gathered -= len(arriving.data)
                 self.ready.append(connection)
             case State.ARRIVING:
                 if arriving.asks_to_continue and not began:
-                    _send(connection.sock, b"HTTP/1.1 100 Continue\r\n\r\n")
+                    connection.send_at_once(b"HTTP/1.1 100 Continue\r\n\r\n")
                 self._make_room()
             case State.LONG_HEAD:
                 self._refuse(connection, 431)
             case State.MALFORMED:
                 self._refuse(connection, 400)
 
-    def _begin(self, connection: Connection) -> None:
+    def _begin(self, connection: Inbound) -> None:
         """Answer a request that is whole, here or in a thread."""
         try:
             request = self._read(connection)
@@ -218,7 +213,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
                 must.__traceback__ = None  # it would be a circle, with all that was sent
             else:
                 self._send(connection, found)
-                self._sweep(held)
+                self.collecting.answered(held)
                 return
         if self.handed and self.handed + held > self.most_gathered:
             log.warning("refused a request for want of memory: %s", 503)
@@ -228,19 +223,12 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         def answered(found: tuple[bytes, bool]) -> None:
             self.handed -= held
             self._send(connection, found)
-            self._sweep(held)
+            self.collecting.answered(held)
 
         self.handed += held
         self._in_thread(work, answered)
 
-    def _sweep(self, answered: int) -> None:
-        """Look for garbage now and then, when a request of so many bytes has been answered."""
-        self.unswept += answered
-        if self.unswept > MOST_UNSWEPT or gc.get_count()[0] > MOST_GARBAGE:
-            gc.collect()
-            self.unswept = 0
-
-    def _read(self, connection: Connection) -> Request:
+    def _read(self, connection: Inbound) -> Request:
         arriving, cut = connection.arriving, connection.state is State.LONG_BODY
         connection.arriving, connection.rest = Arriving(self.longest_body), arriving.rest
         if not cut:
@@ -255,7 +243,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         future = self.tpool.submit(work)
         future.add_done_callback(lambda done: self.method_queue.defer(lambda: then(done.result())))
 
-    def _send(self, connection: Connection, answered: tuple[bytes, bool]) -> None:
+    def _send(self, connection: Inbound, answered: tuple[bytes, bool]) -> None:
         """Send what the system takes at once; a thread waits for a client that reads slowly."""
         data, keep = answered
         try:
@@ -265,16 +253,16 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         except OSError:
             sent, keep = len(data), False
         if sent < len(data):
-            rest = partial(_sent, connection.sock, data[sent:])
+            rest = partial(connection.send_whole, data[sent:])
             self._in_thread(rest, lambda whole: self._finish(connection, keep=keep and whole))
         else:
             self._finish(connection, keep=keep)
 
-    def _finish(self, connection: Connection, *, keep: bool) -> None:
+    def _finish(self, connection: Inbound, *, keep: bool) -> None:
         """An answer was sent."""
         if not keep:
             self._let_go(connection)
-            self.linger(connection.sock)
+            self.lingering.linger(connection.sock, self.poller)
             return
         connection.state = State.ARRIVING
         self._await_request(connection)
@@ -288,98 +276,32 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         """Of too many half-sent requests the oldest goes, of those that fill the memory they may have the largest."""
         if len(self.arriving) > MOST_ARRIVING:
             self._refuse(next(iter(self.arriving)), 503)
-        if sum(len(each.arriving.data) for each in self.arriving) > self.most_gathered:
+        if self.gathered > self.most_gathered:
             self._refuse(max(self.arriving, key=lambda each: len(each.arriving.data)), 503)
 
-    def murder_pending(self) -> None:
-        """Now and then: who has sent too little for too long, who is idle, and who does not hang up."""
-        now = time.monotonic()
-        if now - self.looked < _LOOK_SECONDS:
-            return
-        self.looked = now
-        for connection in [each for each in self.arriving if each.is_late(now) or self._may_go(each, now)]:
-            if connection.arriving.data:
-                self._refuse(connection, 408)
-            else:
-                self._drop(connection)
-        for connection in [each for each in self.kept if now - each.since > self.cfg.keepalive]:
-            self._drop(connection)
-        for sock in [sock for sock, until in self.lingering.items() if until <= now]:
-            self._hang_up(sock)
-
-    def _may_go(self, connection: Connection, now: float) -> bool:
+    def _may_go(self, connection: Inbound, now: float) -> bool:
         """A worker that stops waits for what has begun to arrive, and a moment for what may be on its way."""
         return not self.alive and not connection.arriving.data and now - connection.since > STOP_SECONDS
 
-    def _cap_keepalive(self, deadline: float) -> None:
-        """The worker stops: a request that is on its way on a kept connection has a moment, as on a new one."""
-        for connection in self.kept:
-            self._await_request(connection)
-        self.kept.clear()
-
-    def _refuse(self, connection: Connection, status: int) -> None:
+    def _refuse(self, connection: Inbound, status: int) -> None:
         log.warning("refused a request before it was whole: %s", status)
-        _send(connection.sock, error_answer(status))
+        connection.send_at_once(error_answer(status))
         self._let_go(connection)
-        self.linger(connection.sock)
+        self.lingering.linger(connection.sock, self.poller)
 
-    def _drop(self, connection: Connection) -> None:
+    def _drop(self, connection: Inbound) -> None:
         self._let_go(connection)
         util.close(connection.sock)
 
-    def _let_go(self, connection: Connection) -> None:
-        self.arriving.pop(connection, None)
+    def _let_go(self, connection: Inbound) -> None:
+        if connection in self.arriving:
+            del self.arriving[connection]
+            self.gathered -= len(connection.arriving.data)
         self.kept.pop(connection, None)
         self._unwatch(connection)
         self.nr_conns -= 1
 
-    def _unwatch(self, connection: Connection) -> None:
+    def _unwatch(self, connection: Inbound) -> None:
         if connection.is_watched:
             self.poller.unregister(connection.sock)
             connection.is_watched = False
-
-    def linger(self, sock: socket.socket) -> None:
-        """Say goodbye and wait, in the loop, until the client hangs up: a reset could cut the answer short."""
-        try:
-            sock.shutdown(socket.SHUT_WR)
-            self.poller.register(sock, selectors.EVENT_READ, self._on_lingering)
-        except (OSError, ValueError, KeyError):
-            util.close(sock)
-            return
-        self.lingering[sock] = time.monotonic() + LINGER_SECONDS
-        if len(self.lingering) > MOST_LINGERING:
-            self._hang_up(next(iter(self.lingering)))
-
-    def _on_lingering(self, sock: socket.socket) -> None:
-        if sock not in self.lingering:
-            return  # another took its place in the same turn
-        try:
-            data = sock.recv(_PIECE, socket.MSG_DONTWAIT)
-        except BlockingIOError:
-            return
-        except OSError:
-            data = b""
-        if not data:
-            self._hang_up(sock)
-
-    def _hang_up(self, sock: socket.socket) -> None:
-        del self.lingering[sock]
-        self.poller.unregister(sock)
-        util.close(sock)
-
-
-def _send(sock: socket.socket, data: bytes) -> None:
-    """As much as goes at once: nobody waits for a client that is refused."""
-    try:
-        sock.send(data, socket.MSG_DONTWAIT)
-    except OSError:
-        return
-
-
-def _sent(sock: socket.socket, data: bytes) -> bool:
-    """Send all of it, in a thread; whether the client took it in its time."""
-    try:
-        sock.sendall(data)
-    except OSError:
-        return False
-    return True

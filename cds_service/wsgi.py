@@ -1,4 +1,4 @@
-"""What holds for every answer: plain paths, leave for browsers to call, and what they may do with it."""
+"""What holds for every answer: plain paths, CORS for browsers that call, and what they may do with it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def is_preflight(environ: Mapping[str, Any]) -> bool:
     return environ["REQUEST_METHOD"] == "OPTIONS" and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ
 
 
-def leave(origins: frozenset[str], environ: Mapping[str, Any]) -> Headers:
+def cors_headers(origins: frozenset[str], environ: Mapping[str, Any]) -> Headers:
     """These origins (``*`` is any) may call, on every status, never with credentials."""
     granted = [("Access-Control-Allow-Origin", "*")]
     if "*" not in origins:
@@ -54,7 +54,7 @@ def leave(origins: frozenset[str], environ: Mapping[str, Any]) -> Headers:
     return [*granted, *_METHODS] if environ["REQUEST_METHOD"] == "OPTIONS" else granted
 
 
-def restrictions(named: Iterable[str]) -> Headers:
-    """What is to be added to an answer that has headers of these names already."""
+def security_headers(named: Iterable[str]) -> Headers:
+    """What a browser may do with it: to be added to an answer that has headers of these names already."""
     present = {name.lower() for name in named}
     return [(name, value) for name, value in _RESTRICTING if name.lower() not in present]

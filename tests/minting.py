@@ -22,6 +22,7 @@ ISSUER = "https://ehr.example.org"
 PUBLIC_URL = "https://cds.example.org/base"
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 SECOND = int(NOW.timestamp())
+DEMO_KID = "44823f3d-0b01-4a6c-a80e-b9d3e8a7226f"
 _NUMBERS = count(1)
 
 

@@ -51,6 +51,16 @@ def test_fhir_models_are_imported_in_one_module_and_only_as_r4b() -> None:
     assert found == {("cds_service/chart.py", True)}
 
 
+def test_the_map_of_the_service_has_every_module_once() -> None:
+    """Each module of cds_service stands once in the map of its README, and nothing else does."""
+    text = (ROOT / "cds_service" / "README.md").read_text(encoding="utf-8").partition("## The modules")[2]
+    rows = [line for line in text.splitlines() if line.startswith("| `")]
+    named = [found[1] for row in rows if (found := re.fullmatch(r"\| `(\w+\.py)` \| \S.* \|", row))]
+    assert len(named) == len(rows)
+    modules = {file.name for file in (ROOT / "cds_service").glob("*.py")} - {"__init__.py"}
+    assert sorted(named) == sorted(modules)
+
+
 @pytest.mark.parametrize("package", ["knowledge", "cards"])
 def test_the_pure_packages_know_no_framework(package: str) -> None:
     """Neither Flask nor FHIR classes nor a database reach the knowledge or the cards."""

@@ -17,7 +17,10 @@ from cds_service.settings import Settings
 from conformance.kit import Options, Report, Trust, run
 from conformance.tokens import Key, es384_key, rs384_key
 from tests.applications import opened
-from tests.conformance.peer import BASE, ISSUER, Peer
+from tests.conformance.peer import BASE, ISSUER, Answer, Call, Peer
+
+SMALL = ["--large-body", "50000"]
+"""A run that sends no body of megabytes."""
 
 
 @dataclass
@@ -80,6 +83,29 @@ def serving(application: Any) -> Iterator[str]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def untitled(call: Call, answer: Answer) -> None:
+    """A service that only a SHOULD is against."""
+    if call.method == "GET" and call.path == "/cds-services":
+        del answer.body["services"][0]["title"]
+
+
+def long_summary(call: Call, answer: Answer) -> None:
+    if call.service and answer.status == 200 and answer.body["cards"]:
+        answer.body["cards"][0]["summary"] = "x" * 140
+
+
+@pytest.fixture(scope="module")
+def good() -> Iterator[str]:
+    with serving(Peer()) as base:
+        yield base
+
+
+@pytest.fixture(scope="module")
+def broken() -> Iterator[str]:
+    with serving(Peer(long_summary)) as base:
+        yield base
 
 
 @pytest.fixture(scope="session")

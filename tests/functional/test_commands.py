@@ -22,6 +22,7 @@ from cds_service.__main__ import main
 from cds_service.draft_orders import MOST_REASONS
 from cds_service.settings import Settings, SettingsError, table
 from tests.cases_as_fhir import request_for
+from tests.serving import free_port
 
 ROOT = Path(__file__).parent.parent.parent
 LBP = "ICD-10-CM M54.50"
@@ -189,7 +190,7 @@ def test_serve_refuses_to_start_on_damaged_knowledge(tmp_path: Path) -> None:
     data = json.loads(damaged.read_text(encoding="utf-8"))
     data["compose"]["include"] = data["compose"]["include"][:1]
     damaged.write_text(json.dumps(data), encoding="utf-8")
-    command = [sys.executable, "-m", "cds_service", "serve", "--port", str(_free_port())]
+    command = [sys.executable, "-m", "cds_service", "serve", "--port", str(free_port())]
     environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
     ended = subprocess.run(
         command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False
@@ -212,17 +213,10 @@ def test_serve_says_that_its_port_is_taken(tmp_path: Path) -> None:
     assert ended.stderr.splitlines()[-1] == f"cds-service: 127.0.0.1, port {port}: cannot be listened on"
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """The service as `cds-service serve` starts it, on a free port."""
-    port = _free_port()
+    port = free_port()
     command = [sys.executable, "-m", "cds_service", "serve", "--port", str(port), "--workers", "2"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE) as process:

@@ -8,6 +8,7 @@ import sys
 import time
 from contextlib import ExitStack, closing
 from datetime import UTC, datetime, timedelta, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,12 @@ import pytest
 import sqlalchemy as sql
 from sqlalchemy.engine import make_url
 
-from cds_service import driver, upgrading
+from cds_service import driver, sqlite_database, upgrading
 from cds_service.database import reading, writing
 from cds_service.database_url import read_database_url
-from cds_service.driver import StoreError, database_at
-from cds_service.opening import HEAD, open_database, version
+from cds_service.driver import StoreError
+from cds_service.must_wait import MustWait, without_waiting
+from cds_service.opening import HEAD, database_at, open_database, version
 from cds_service.records import CallRecord
 from cds_service.statements import SUGGESTIONS, insert
 from cds_service.store import FeedbackItem, Store
@@ -201,6 +203,27 @@ def test_at_once_means_without_waiting_for_another_writer(tmp_path: Path) -> Non
         each.close()
 
 
+def test_no_connection_is_lent_where_nobody_may_wait(store_url: str) -> None:
+    """Whatever would be lent one raises MustWait and does nothing; what is done at once needs none."""
+    database = open_database(store_url, create=True)
+
+    def write() -> None:
+        with database.writing():
+            raise AssertionError
+
+    def read() -> None:
+        with database.reading():
+            raise AssertionError
+
+    for work in (write, read, partial(database.run, REMEMBER, ["one"])):
+        with pytest.raises(MustWait):
+            without_waiting(work)
+    at_once = without_waiting(partial(database.run_at_once, REMEMBER, ["one"]))
+    assert at_once == (1 if database.kind == "sqlite" else None)
+    assert database.run(REMEMBER, ["one"]) == (0 if at_once else 1)
+    database.close()
+
+
 def test_what_fails_at_once_is_done_in_its_turn(tmp_path: Path) -> None:
     """A fault is not told at once, whether of the statement, of a lost file, or of a connection that was closed.
 
@@ -228,7 +251,7 @@ def test_what_fails_at_once_is_done_in_its_turn(tmp_path: Path) -> None:
 
 def test_what_is_done_at_once_leaves_the_log_to_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Writing it back into the file waits for the disk, so however long the log grows it is not begun here."""
-    monkeypatch.setattr(driver, "_LONGEST_LOG", 1_000)
+    monkeypatch.setattr(sqlite_database, "_LONGEST_LOG", 1_000)
     file = tmp_path / "store.sqlite3"
     database = open_database(f"sqlite:///{file}", create=True, durable=False)
     before = file.stat().st_size
@@ -348,6 +371,7 @@ def test_a_report_reads_the_file_that_stands_there(tmp_path: Path) -> None:
 _FORKED = """
 import os, sys
 from cds_service.store import Store
+from cds_service.upkeep import contents
 store = Store(sys.argv[1])
 store.check()
 (of_parent,) = store.database._idle
@@ -361,7 +385,7 @@ assert os.waitstatus_to_exitcode(os.wait()[1]) == 0
 assert again is of_parent
 store.check()
 assert list(store.database._idle) == [of_parent]
-print(store.count_feedback())
+print(contents(store).feedback)
 store.close()
 """
 

@@ -30,6 +30,7 @@ from cds_service.envelope import MOST_ENTRIES
 from cds_service.fetching import Budget, Deadline, Fetcher, FetchFailed, Why
 from cds_service.fhir_access import FhirAccess, Secret, read_access
 from cds_service.fhir_client import MOST_PAGES, listed_base
+from cds_service.must_wait import MustWait, without_waiting
 from tests.cases_as_fhir import request_for
 from tests.functional.test_service import APPRAISALS, PLAIN, SELECT
 from tests.loopback import send, serving
@@ -594,6 +595,22 @@ def test_nothing_is_fetched_without_an_order_to_judge(ask: Callable[..., Outcome
         for change in (head, other):
             ask(f"{server.url}/fhir", change=change)
         assert server.asked == []
+
+
+def test_nothing_is_fetched_where_nobody_may_wait() -> None:
+    """One request or several at once: MustWait is raised before anything is asked or begun."""
+    fetcher, begun = Fetcher(), []
+    with serving(lambda it: send(it, b"{}")) as server:
+        address, deadline = read_address(server.url), Deadline(2)
+        for work in (
+            lambda: fetcher.get(address, {}, deadline, Budget(10)),
+            lambda: fetcher.together({"one": lambda: begun.append(1)}, deadline),
+        ):
+            with pytest.raises(MustWait):
+                without_waiting(work)
+        assert (server.asked, begun) == ([], [])
+        assert fetcher.get(address, {}, deadline, Budget(10)).status == 200
+    fetcher.close()
 
 
 @pytest.mark.usefixtures("patience")

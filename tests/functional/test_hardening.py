@@ -290,7 +290,7 @@ def test_a_slow_fhir_server_holds_up_its_own_calls_alone(tmp_path: Path) -> None
 
 def test_who_is_too_slow_is_told_and_closed(tmp_path: Path) -> None:
     """A head and a body that do not arrive in their time get 408, and a connection that says nothing is closed."""
-    before = "import cds_service.worker as worker\nworker.HEAD_SECONDS = worker.REQUEST_SECONDS = 0.2"
+    before = "import cds_service.inbound as inbound\ninbound.HEAD_SECONDS = inbound.REQUEST_SECONDS = 0.2"
     with service(tmp_path, before=before) as it:
         with ThreadPoolExecutor(4) as threads:
             sent = [SLOW["in the head"], SLOW["in the body"], SLOW["in a chunk"], b""]
@@ -324,7 +324,7 @@ def test_too_many_at_once_push_out_the_oldest_and_the_largest(tmp_path: Path) ->
 
 def test_a_stopping_service_waits_for_nobody_who_has_said_nothing(tmp_path: Path) -> None:
     """Connections without a byte do not hold up a stop, however long they might stay otherwise."""
-    before = "import cds_service.worker as worker\nworker.HEAD_SECONDS = 1000"
+    before = "import cds_service.inbound as inbound\ninbound.HEAD_SECONDS = 1000"
     with service(tmp_path, before=before) as it, ExitStack() as stack:
         for _ in range(8):
             stack.enter_context(socket.create_connection(("127.0.0.1", it.port)))

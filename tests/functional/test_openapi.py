@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
 import schemathesis
 from flask import Flask
+from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from schemathesis.checks import not_a_server_error
@@ -17,9 +21,13 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from cds_service.answering import error_answer
+from cds_service.discovery import HOOKS
 from cds_service.openapi import OPERATIONS, public_paths
+from cds_service.operators import Access
 from cds_service.settings import Settings
 from tests.applications import opened
+from tests.minting import mint
 
 
 @pytest.fixture
@@ -47,6 +55,28 @@ def test_what_is_turned_off_is_not_in_the_document(make_app: Callable[..., Flask
     paths = make_app(pages=False).test_client().get("/openapi.json").json["paths"]
     assert "/cds-services/{service}" in paths
     assert not [path for path in paths if path == "/" or path.startswith("/try")]
+
+
+# It asks no store and no memory of tokens: only a worker that is full refuses it so.
+FULL = "/try/explain"
+
+
+@pytest.mark.parametrize("path", [path for path, operation in OPERATIONS.items() if "503" in operation.answers])
+def test_a_503_that_is_described_says_when_to_come_back(
+    secured: Callable[..., FlaskClient], path: str, tmp_path: Path
+) -> None:
+    """While the store is out each route of which it is told answers 503, with Retry-After in whole seconds."""
+    if path == FULL:
+        assert b"\r\nRetry-After: 5\r\n" in error_answer(503)
+        return
+    client = secured(reports=Access.OPEN)
+    with closing(sqlite3.connect(tmp_path / "store.sqlite3")) as database:
+        for name in ("appraisal", "feedback", "token_id"):
+            database.execute(f"DROP TABLE {name}")
+    called = path.replace("{service}", next(iter(HOOKS)))
+    headers = {"Authorization": f"Bearer {mint(called)}"}
+    response = client.open(called, method=OPERATIONS[path].method.upper(), json={}, headers=headers)
+    assert (response.status_code, response.headers["Retry-After"].isdigit()) == (503, True)
 
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.cases_as_fhir import request_for
-from tests.functional.test_authentication import table
+from tests.functional.securing import table
 from tests.functional.test_fhir_client import KEY_OF_PATH
 from tests.functional.test_service import FEEDBACK, PLAIN, SELECT, SIGN
 from tests.loopback import Loopback, send, serving

@@ -20,6 +20,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import EnvironBuilder, TestResponse
 
 from cds_service.demo import example_request
+from cds_service.upkeep import contents
 from cds_service.visit import GATHERED
 from tests.cases_as_fhir import KEYS, request_for
 
@@ -537,7 +538,7 @@ def test_feedback_is_stored_once(make_app: Callable[..., Flask], item: Json) -> 
     for _ in range(2):
         response = app.test_client().post(FEEDBACK, json={"feedback": [item]})
         assert (response.status_code, json.loads(response.data)) == (200, {})
-    assert app.extensions["store"].count_feedback() == 1
+    assert contents(app.extensions["store"]).feedback == 1
 
 
 def test_bad_feedback_is_named_and_good_is_kept(make_app: Callable[..., Flask]) -> None:
@@ -553,7 +554,7 @@ def test_bad_feedback_is_named_and_good_is_kept(make_app: Callable[..., Flask]) 
     assert response.status_code == 200
     told = [issue["diagnostics"] for issue in json.loads(response.data)["issue"]]
     assert [text.split(":")[0] for text in told] == [f"feedback[{number}]" for number in (1, 2, 3, 4)]
-    assert app.extensions["store"].count_feedback() == 1
+    assert contents(app.extensions["store"]).feedback == 1
 
 
 @pytest.mark.parametrize("body", [[ACCEPTED], ACCEPTED, {"feedback": []}, {"feedback": {}}, {"feedback": [7]}])

@@ -41,7 +41,7 @@ main(["serve", "--port", "8080"])
 _OTHERS_NEED = {
     *("alembic", "cryptography", "greenlet", "h11", "httpcore", "httpx", "jsonschema", "jwt", "psycopg", "pygal"),
     *("sqlalchemy", "cds_service.database", "cds_service.tables", "cds_service.upgrading"),
-    *("cds_service.authentication", "cds_service.connections", "cds_service.demo", "cds_service.explanation"),
+    *("cds_service.authentication", "cds_service.outbound", "cds_service.demo", "cds_service.explanation"),
     *("cds_service.guideline_page", "cds_service.openapi", "cds_service.patients", "cds_service.report"),
     *("cds_service.report_facts", "cds_service.report_page", "cds_service.store_commands", "cds_service.trying"),
     *("knowledge.checks", "knowledge.code_search", "knowledge.rendering"),
@@ -77,7 +77,7 @@ def test_a_hook_is_answered_without_what_pages_reports_tokens_and_other_commands
 def test_what_fetches_is_loaded_before_workers_fork_where_charts_will_be_fetched(tmp_path: Path) -> None:
     """With a FHIR server in the settings httpcore is there at the start: no worker loads it, no call waits for it."""
     *_, modules, _ = _started(tmp_path, CDS_FHIR_SERVERS="https://fhir.example.org/r4")
-    assert {"httpcore", "cds_service.connections"} <= set(modules)
+    assert {"httpcore", "cds_service.outbound"} <= set(modules)
 
 
 def test_the_first_call_finds_everything_loaded(tmp_path: Path) -> None:

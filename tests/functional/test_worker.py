@@ -21,10 +21,11 @@ from gunicorn.config import Config
 from gunicorn.glogging import Logger
 from gunicorn.workers.gthread import ThreadWorker
 
+from cds_service import collecting, lingering
 from cds_service import worker as module
 from cds_service.answering import Request, answer
+from cds_service.must_wait import before_waiting
 from cds_service.visit import GATHERED
-from cds_service.waiting import before_waiting
 from cds_service.worker import Worker
 
 Environ = dict[str, Any]
@@ -109,7 +110,7 @@ class Bench:
         self.application.released.set()
         it = self.worker
         self.turn_until(lambda: it.nr_conns == len(it.arriving) + len(it.kept))
-        for sock in (*(each.sock for each in (*it.arriving, *it.kept)), *it.lingering):
+        for sock in (*(each.sock for each in (*it.arriving, *it.kept)), *it.lingering.until):
             sock.close()
         it.method_queue.close()
         it.tmp.close()
@@ -219,6 +220,38 @@ def test_what_waits_for_threads_has_so_much_memory_and_no_more(bench: Bench) -> 
     bench.turn_until(lambda: "/slow/again" in bench.application.threads)
 
 
+def test_what_has_arrived_is_counted_while_it_arrives(bench: Bench) -> None:
+    """The bytes of unfinished requests are known at each turn: they come, become whole, or are refused or dropped."""
+
+    def gathered() -> int:
+        assert bench.worker.gathered == sum(len(each.arriving.data) for each in bench.worker.arriving)
+        return bench.worker.gathered
+
+    head = b"POST /here HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n"
+    first, second, third, fourth = (bench.connect() for _ in range(4))
+    for sock, sent, held in (
+        (first, head, len(head)),
+        (second, head[:20], len(head) + 20),
+        (first, b"12345", len(head) + 25),
+        (first, b"67890" + head[:7], 27),  # whole, and the beginning of the next
+        (third, head[:30], 57),
+        (fourth, b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n", 57),  # refused
+    ):
+        sock.sendall(sent)
+        bench.turn()
+        assert gathered() == held
+    third.close()
+    bench.turn()
+    assert gathered() == 27
+    bench.worker.most_gathered = 30
+    second.sendall(head[20:30])  # the largest goes
+    bench.turn()
+    assert gathered() == 7
+    first.sendall(head[7:] + b"1234567890")
+    bench.turn()
+    assert (gathered(), bodies(come(first))) == (0, [b"/here1234567890"] * 2)
+
+
 @pytest.fixture
 def sweeps() -> Iterator[list[str]]:
     """Each time that garbage was looked for, while nothing but the worker looks for it."""
@@ -241,7 +274,7 @@ def test_garbage_is_looked_for_when_so_much_was_answered(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, sweeps: list[str], path: str
 ) -> None:
     """Each third request of 400 bytes brings it about where 1,000 may wait, answered in the loop or in a thread."""
-    monkeypatch.setattr(module, "MOST_UNSWEPT", 1_000)
+    monkeypatch.setattr(collecting, "MOST_UNSWEPT", 1_000)
     bench.application.released.set()
     sock = bench.connect()
     head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: ".encode()
@@ -256,7 +289,7 @@ def test_garbage_is_looked_for_when_so_much_of_it_there_may_be(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, sweeps: list[str]
 ) -> None:
     """However short requests are: what could be garbage after one is looked at once it is more than may wait."""
-    monkeypatch.setattr(module, "MOST_GARBAGE", 50_000)
+    monkeypatch.setattr(collecting, "MOST_GARBAGE", 50_000)
     sock = bench.connect()
     for kept in (0, 100_000):
         objects: list[list[int]] = [[] for _ in range(kept)]
@@ -519,17 +552,17 @@ def test_who_is_refused_in_a_turn_is_not_read_in_it(bench: Bench, monkeypatch: p
 
 def test_of_too_many_that_do_not_hang_up_the_first_is_cut_off(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where one may linger, a second takes its place, though the first hangs up in that turn; the loop goes on."""
-    monkeypatch.setattr(module, "MOST_LINGERING", 1)
+    monkeypatch.setattr(lingering, "MOST_LINGERING", 1)
     first, second = bench.connect(), bench.connect()
     malformed = b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n"
     first.sendall(malformed)
     bench.turn()
-    (lingering,) = bench.worker.lingering
+    (cut_off,) = bench.worker.lingering.until
     second.sendall(malformed)
     first.close()
     bench.turn()
-    assert len(bench.worker.lingering) == 1
-    assert (lingering.fileno(), bench.worker.nr_conns) == (-1, 0)
+    assert len(bench.worker.lingering.until) == 1
+    assert (cut_off.fileno(), bench.worker.nr_conns) == (-1, 0)
     assert b"400 Bad Request" in come(second)
 
 

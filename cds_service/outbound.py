@@ -17,7 +17,7 @@ from cds_service.fetching import MOST_CONNECTIONS, Answer, Budget, Deadline, Fet
 _IDLE = 10.0
 
 
-class Connections:
+class Outbound:
     """One pool of connections, which threads share."""
 
     def __init__(self, resolve: Callable[[str, int], list[str]], tls: ssl.SSLContext) -> None:
