@@ -24,7 +24,7 @@ from gunicorn.http.wsgi import create
 from gunicorn.util import http_date
 
 from cds_service.problems import SOON, outcome, retry_after
-from cds_service.visit import GATHERED
+from cds_service.visit import ARRIVED, GATHERED
 from cds_service.wsgi import Wsgi
 
 log = logging.getLogger("cds_service.server")
@@ -120,13 +120,19 @@ class Settled:
         return value
 
 
-def answer(application: Wsgi, request: Request, client: Any, server: Any, cfg: Any) -> tuple[bytes, bool]:
-    """The bytes of the answer, and whether the connection may be used again; never raises."""
+def answer(
+    application: Wsgi, request: Request, client: Any, server: Any, cfg: Any, arrived: float
+) -> tuple[bytes, bool]:
+    """The bytes of the answer, and whether the connection may be used again; never raises.
+
+    ``arrived``: when the request was whole, on the clock of `time.perf_counter`.
+    """
     try:
         request.join_chunks()
         outgoing = _Outgoing()
         response, environ = create(request, outgoing, client, server, cfg, _Response)
         environ["wsgi.multithread"] = True
+        environ[ARRIVED] = arrived
         if request.sent and environ.get("CONTENT_LENGTH") == str(len(request.sent)):
             environ[GATHERED] = request.sent
         body = application(environ, response.start_response)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -29,6 +33,8 @@ MOST_PAGES = 20
 _MOST_TASKS = 2 * len(PrefetchKey)
 _FHIR_JSON = "application/fhir+json"
 _SERVER = "the FHIR server"
+MOST_CALLS = 8
+"""Of one client that fetch at once, in each worker: what comes beyond is judged without what it lacks."""
 
 
 class NotBrought(Exception):
@@ -55,31 +61,35 @@ class FhirClient:
         self._aliases = aliases
         self._seconds = seconds
         self._size = size
+        self._fetching: Counter[str] = Counter()
+        """How many calls fetch now, by the client's name."""
+        self._counting = threading.Lock()
 
-    def complete(self, call: HookRequest, client: Client) -> HookRequest:
-        """The call with the keys and pages that it lacked, or with the reasons why they could not be had."""
+    def complete(self, call: HookRequest, client: Client, began: float | None = None) -> HookRequest:
+        """The call with the keys and pages that it lacked, or with the reasons why they could not be had.
+
+        ``began``: when the call arrived, on the clock of `time.perf_counter`; what it waited since then it has no more.
+        """
         if call.fhir is None:
             return call
         base = listed_base(call.fhir, client)
         if base is None:
             return replace(call, oddities=(*call.oddities, "fhirServer is not listed for this client"))
-        deadline = Deadline(self._seconds)
+        rest = self._seconds if began is None else max(0.0, self._seconds - (time.perf_counter() - began))
         # What asks ends a little before who waits for it, so that what came until then is not lost with the rest.
         asking = _Asking(
             fetcher=self._fetcher,
             base=base,
             access=call.fhir,
-            deadline=Deadline(0.9 * self._seconds),
+            deadline=Deadline(0.9 * rest),
             size=Budget(self._size),
             entries=Budget(MOST_ENTRIES - entries_in(call.prefetch)),
         )
         tasks = dict(islice(_tasks(call, asking, self._aliases), _MOST_TASKS))
         if not tasks:
             return call
-        brought = {
-            name: Brought(None, f"{_SERVER} {result.why.value}") if isinstance(result, FetchFailed) else result
-            for name, result in self._fetcher.together(tasks, deadline).items()
-        }
+        with self._turn(client) as has_turn:
+            brought = self._fetched(tasks, Deadline(rest)) if has_turn and rest else dict.fromkeys(tasks, _TOO_BUSY)
         for each in brought.values():
             metrics.fhir_call("brought" if each.why is None else "in-part" if each.value is not None else "failed")
         # A page that came too late leaves what prefetch brought as it was, with its next page still to be had.
@@ -91,6 +101,27 @@ class FhirClient:
             unfetched=missed,
             oddities=(*call.oddities, *(f"{_shown(name)}: {why}" for name, why in missed.items())),
         )
+
+    def _fetched(self, tasks: Mapping[str, Callable[[], Brought]], deadline: Deadline) -> dict[str, Brought]:
+        return {
+            name: Brought(None, f"{_SERVER} {result.why.value}") if isinstance(result, FetchFailed) else result
+            for name, result in self._fetcher.together(tasks, deadline).items()
+        }
+
+    @contextmanager
+    def _turn(self, client: Client) -> Iterator[bool]:
+        """Whether the client has a turn: a silent server of one must not take the threads of all."""
+        with self._counting:
+            has_turn = self._fetching[client.name] < MOST_CALLS
+            self._fetching[client.name] += has_turn
+        try:
+            yield has_turn
+        finally:
+            with self._counting:
+                self._fetching[client.name] -= has_turn
+
+
+_TOO_BUSY = Brought(None, "too many calls waited for FHIR servers")
 
 
 def listed_base(access: FhirAccess, client: Client) -> Address | None:

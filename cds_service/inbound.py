@@ -17,13 +17,15 @@ SEND_SECONDS = 10
 class Inbound:
     """What the client has sent of its next request, and how its connection stands with the loop."""
 
-    __slots__ = ("arriving", "client", "is_watched", "rest", "server", "since", "sock", "state")
+    __slots__ = ("arrived", "arriving", "client", "is_watched", "rest", "server", "since", "sock", "state")
 
     def __init__(self, sock: socket.socket, client: Any, server: Any, longest_body: int) -> None:
         self.sock, self.client, self.server = sock, client, server
         self.arriving = Arriving(longest_body)
         self.since = 0.0
         """When it began to send, or, between two requests, when the last answer was sent."""
+        self.arrived = 0.0
+        """When its request was whole, on the clock of `time.perf_counter`."""
         self.state = State.ARRIVING
         """Of its request; while one that is whole is answered, nothing more is read."""
         self.rest = b""

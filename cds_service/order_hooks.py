@@ -180,7 +180,7 @@ class OrderHooks:
         shape = judge.shape(client.profile)
         call = parse_request(body, HOOKS[service])
         if call.fhir is not None and judge.has_work(call):
-            call = self.fhir.complete(call, client)
+            call = self.fhir.complete(call, client, here.began)
         judged = judge.judge(call, self.today(), shape)
         here.oddities = call.oddities
         here.account = account([order.appraisal for order in judged.orders], judged.cards, judged.chart)

@@ -10,7 +10,7 @@ from flask import Flask, Request, Response, g, request
 
 from cds_service.callers import Callers
 from cds_service.request_log import record, request_id
-from cds_service.visit import Endpoint, Visit
+from cds_service.visit import ARRIVED, Endpoint, Visit
 from cds_service.wsgi import Headers, cors_headers, is_preflight, security_headers
 
 
@@ -41,7 +41,8 @@ def register_passage(app: Flask, passage: Passage) -> None:
 
     @app.before_request
     def enter() -> Response | None:
-        here = g.visit = Visit(request.environ, request.method, request.path, time.perf_counter())
+        began = request.environ.get(ARRIVED) or time.perf_counter()
+        here = g.visit = Visit(request.environ, request.method, request.path, began)
         if is_preflight(here.environ):
             return Response(status=204)
         passage.enter(here)

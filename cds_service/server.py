@@ -32,7 +32,7 @@ class Server(BaseApplication):  # type: ignore[misc]
         self.longest_body = settings.max_body
         trust = self._application.extensions["trust"]
         clients = [settings.anyone] if trust is None else [trusted.client for trusted, _ in trust.clients.values()]
-        self.may_wait = Waiting.under(settings, clients).may_wait
+        self.lane = Waiting.under(settings, clients).lane
         self._options: dict[str, Any] = {
             "bind": f"[{host}]:{port}" if ":" in host and not host.startswith("[") else f"{host}:{port}",
             "workers": workers,

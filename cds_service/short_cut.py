@@ -17,7 +17,7 @@ from cds_service.errors import MEDIA_TYPE, as_problem, outcome_of
 from cds_service.order_hooks import ENDPOINT, JSON, ROUTE, OrderHooks, refuse_other_media
 from cds_service.passage import Passage
 from cds_service.problems import Problem
-from cds_service.visit import GATHERED, Endpoint, Visit
+from cds_service.visit import ARRIVED, GATHERED, Endpoint, Visit
 from cds_service.wsgi import Headers, Wsgi
 
 _ENDPOINTS = {ROUTE.replace("<service>", service): Endpoint(ROUTE, ENDPOINT, service) for service in HOOKS}
@@ -36,7 +36,7 @@ class ShortCut:
         endpoint = _ENDPOINTS.get(environ["PATH_INFO"]) if environ["REQUEST_METHOD"] == "POST" else None
         if body is None or endpoint is None:
             return self._application(environ, start_response)
-        here = Visit(environ, "POST", environ["PATH_INFO"], time.perf_counter())
+        here = Visit(environ, "POST", environ["PATH_INFO"], environ.get(ARRIVED) or time.perf_counter())
         status, headers, answer = self._answer(here, endpoint, body)
         headers += self._passage.go(here, endpoint, status, [name for name, _ in headers])
         start_response(_LINES[status], headers)

@@ -11,6 +11,8 @@ from cds_service.clients import NOBODY, Client
 
 GATHERED = "cds_service.body"
 """Where a WSGI environment holds the whole body, if the worker has gathered it."""
+ARRIVED = "cds_service.arrived"
+"""Where it holds the moment in which the request was whole, if the worker saw it, on the clock of `perf_counter`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,7 @@ class Visit:
     method: str
     path: str
     began: float
-    """On the clock of `time.perf_counter`."""
+    """When the request was whole, where that is known; on the clock of `time.perf_counter`."""
     client: Client = NOBODY
     """Who calls; known before any endpoint is reached."""
     refused: str | None = None

@@ -1,10 +1,11 @@
-"""Which requests may wait for something outside of the process: a worker gives them a thread, and no others."""
+"""Which requests may wait for something outside of the process, and among whom: a worker gives only them a thread."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import Enum
 
 from cds_service.clients import Client
 from cds_service.discovery import HOOKS
@@ -17,6 +18,16 @@ LONGEST = 131_072
 SHORT = 49_152
 MOST_OBJECTS = 1_500
 MOST_ORDERS = 16
+
+
+class Lane(Enum):
+    """Threads for one kind of work: whoever waits in one of them holds up nobody in another."""
+
+    STORES = "the disk, the database, and whatever else is rare"
+    CHARTS = "long charts, and bodies that came in chunks"
+    FETCHES = "FHIR servers, for at most their deadline"
+    SENDS = "clients that read slowly"
+
 
 _ALIVE = "/health/live"
 _JUDGED = frozenset(f"/cds-services/{service}" for service in HOOKS)
@@ -42,17 +53,22 @@ class Waiting:
         asks = any(client.fhir_servers or client.fhir_on_loopback for client in clients)
         return cls(settings.auth is not Auth.OPEN and not is_a_file, asks)
 
-    def may_wait(self, method: str, path: str, body: bytes | None) -> bool:
-        """False only for what is answered from the request alone, and soon; ``body`` is None where it came in chunks.
+    def lane(self, method: str, path: str, body: bytes | None) -> Lane | None:
+        """None only for what is answered from the request alone, and soon; ``body`` is None where it came in chunks.
 
         Everything else may wait: feedback for the disk, pages and reports for the store, a long chart for its turn.
         """
         if method == "GET" and path == _ALIVE:
-            return False  # whoever asks whether the loop lives is told by the loop
-        if self.for_tokens or method != "POST" or path not in _JUDGED or body is None or len(body) > LONGEST:
-            return True
-        if len(body) > SHORT and (body.count(b"{") > MOST_OBJECTS or body.count(_ORDER) > MOST_ORDERS):
-            return True
+            return None  # whoever asks whether the loop lives is told by the loop
+        if method != "POST" or path not in _JUDGED:
+            return Lane.STORES
+        if body is None:
+            return Lane.FETCHES if self.for_charts else Lane.CHARTS  # it is not known yet what it holds
         # A letter is found many times faster than a word, a word than a pattern, and most bodies hold none of them.
         spelled = b"\\" in body and b"\\u00" in body and _SPELLED.search(body) is not None
-        return spelled or (self.for_charts and _LENDS in body)
+        if self.for_charts and (spelled or _LENDS in body):
+            return Lane.FETCHES
+        is_laborious = len(body) > SHORT and (body.count(b"{") > MOST_OBJECTS or body.count(_ORDER) > MOST_ORDERS)
+        if len(body) > LONGEST or is_laborious or spelled:
+            return Lane.CHARTS
+        return Lane.STORES if self.for_tokens else None

@@ -17,6 +17,7 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
 
@@ -29,11 +30,14 @@ from cds_service.collecting import Collecting
 from cds_service.inbound import Inbound
 from cds_service.lingering import Lingering
 from cds_service.must_wait import MustWait, without_waiting
+from cds_service.waiting import Lane
 
 log = logging.getLogger("cds_service.server")
 
 T = TypeVar("T")
 
+THREADS = {Lane.CHARTS: 2, Lane.FETCHES: 16, Lane.SENDS: 8}
+"""Of each lane beside the stores', which has Gunicorn's own; none is started before it is needed."""
 STOP_SECONDS = 2.0
 MOST_ARRIVING = 500
 _PIECE = 65_536
@@ -47,7 +51,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         super().__init__(*arguments, **named)
         self.cfg: Any = Settled(self.cfg)
         self.longest_body: int = self.app.longest_body
-        self.may_wait: Callable[[str, str, bytes | None], bool] = self.app.may_wait
+        self.lane: Callable[[str, str, bytes | None], Lane | None] = self.app.lane
+        self.lanes = {lane: ThreadPoolExecutor(threads, lane.name.lower()) for lane, threads in THREADS.items()}
         self.most_gathered = 10 * self.longest_body
         self.arriving: dict[Inbound, None] = {}
         """In the order in which they began."""
@@ -182,6 +187,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             case State.WHOLE | State.LONG_BODY:
                 del self.arriving[connection]
                 self.gathered -= len(arriving.data)
+                connection.arrived = time.perf_counter()
                 self.ready.append(connection)
             case State.ARRIVING:
                 if arriving.asks_to_continue and not began:
@@ -204,9 +210,10 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self.alive = False
         if not self.alive or len(self.kept) >= self.max_keepalived:
             request.force_close()
-        work = partial(answer, self.wsgi, request, connection.client, connection.server, self.cfg)
+        work = partial(answer, self.wsgi, request, connection.client, connection.server, self.cfg, connection.arrived)
         held = request.length
-        if not self.may_wait(request.method, request.path, request.sent):
+        lane = self.lane(request.method, request.path, request.sent)
+        if lane is None:
             try:
                 found = without_waiting(work)
             except MustWait as must:
@@ -226,7 +233,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self.collecting.answered(held)
 
         self.handed += held
-        self._in_thread(work, answered)
+        self._in_thread(lane or Lane.STORES, work, answered)
 
     def _read(self, connection: Inbound) -> Request:
         arriving, cut = connection.arriving, connection.state is State.LONG_BODY
@@ -238,9 +245,10 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         request.force_close()
         return request
 
-    def _in_thread(self, work: Callable[[], T], then: Callable[[T], None]) -> None:
+    def _in_thread(self, lane: Lane, work: Callable[[], T], then: Callable[[T], None]) -> None:
         """Do something that may wait, and go on in the loop with what came of it."""
-        future = self.tpool.submit(work)
+        threads: ThreadPoolExecutor = self.tpool if lane is Lane.STORES else self.lanes[lane]
+        future = threads.submit(work)
         future.add_done_callback(lambda done: self.method_queue.defer(lambda: then(done.result())))
 
     def _send(self, connection: Inbound, answered: tuple[bytes, bool]) -> None:
@@ -254,7 +262,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             sent, keep = len(data), False
         if sent < len(data):
             rest = partial(connection.send_whole, data[sent:])
-            self._in_thread(rest, lambda whole: self._finish(connection, keep=keep and whole))
+            self._in_thread(Lane.SENDS, rest, lambda whole: self._finish(connection, keep=keep and whole))
         else:
             self._finish(connection, keep=keep)
 

@@ -9,6 +9,7 @@ import pickle
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -31,6 +32,7 @@ from cds_service.fetching import Budget, Deadline, Fetcher, FetchFailed, Why
 from cds_service.fhir_access import FhirAccess, Secret, read_access
 from cds_service.fhir_client import MOST_PAGES, listed_base
 from cds_service.must_wait import MustWait, without_waiting
+from cds_service.visit import ARRIVED
 from tests.cases_as_fhir import request_for
 from tests.functional.test_service import APPRAISALS, PLAIN, SELECT
 from tests.loopback import send, serving
@@ -89,14 +91,20 @@ def ask(make_app: Callable[..., Flask], caplog: pytest.LogCaptureFixture) -> Cal
     """Posts a call that lends access to a server, and tells what came of it."""
 
     def asked(
-        server: str, prefetch: Json | None = None, lent: Any = LENT, change: Any = None, **settings: Any
+        server: str,
+        prefetch: Json | None = None,
+        lent: Any = LENT,
+        change: Any = None,
+        waited: float = 0.0,
+        **settings: Any,
     ) -> Outcome:
         client = make_app(**{"fhir_deadline": 5.0, **settings}).test_client()
         body = {**request_for(PLAIN), "prefetch": prefetch or {}, "fhirServer": server, "fhirAuthorization": lent}
         if change is not None:
             change(body)
         with caplog.at_level(logging.DEBUG):
-            response = client.post(SELECT, json=body)
+            environ = {ARRIVED: time.perf_counter() - waited}
+            response = client.post(SELECT, json=body, environ_overrides=environ)
         assert response.status_code == 200, response.text
         answer = response.get_json()
         line = json.loads([each.message for each in caplog.records if each.name == "cds_service.request"][-1])
@@ -131,6 +139,16 @@ def test_a_chart_is_the_same_however_it_comes(ask: Callable[..., Outcome], chart
             assert (outcome.verdict, outcome.cards, outcome.passed_over) == ("rated", ["warning"], [])
             assert len(outcome.delivered) == 8
             assert {_key(asked.path) for asked in server.asked} == missing
+
+
+def test_a_call_that_waited_for_its_turn_has_that_much_less_time(ask: Callable[..., Outcome], chart: Json) -> None:
+    """The deadline counts from its arrival: in what is left it fetches, and when nothing is left it asks nobody."""
+    with serving(_chart(chart)) as server:
+        assert len(ask(f"{server.url}/fhir", waited=2.0).delivered) == 8
+        server.asked.clear()
+        late = ask(f"{server.url}/fhir", waited=6.0)
+        assert (late.delivered, server.asked) == ([], [])
+        assert late.passed_over == [f"{key}: too many calls waited for FHIR servers" for key in PREFETCH]
 
 
 def test_a_fetch_asks_as_the_template_says(ask: Callable[..., Outcome], chart: Json) -> None:
@@ -615,13 +633,13 @@ def test_nothing_is_fetched_where_nobody_may_wait() -> None:
 
 @pytest.mark.usefixtures("patience")
 def test_threads_do_not_pile_up() -> None:
-    """However many calls wait for servers that are silent, a worker has at most 32 threads that fetch."""
+    """However many calls wait for servers that are silent, a worker has at most 128 threads that fetch."""
     before = set(threading.enumerate())
     fetcher = Fetcher()
-    for _ in range(10):
+    for _ in range(20):
         late = fetcher.together({number: lambda: _OVER.wait(5) for number in range(8)}, Deadline(0.02))
         assert all(isinstance(each, FetchFailed) and each.why is Why.LATE for each in late.values())
-    assert len(set(threading.enumerate()) - before) == 32
+    assert len(set(threading.enumerate()) - before) == 128
     _OVER.set()
     fetcher.close()
 

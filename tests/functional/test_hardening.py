@@ -25,10 +25,11 @@ from flask.testing import FlaskClient
 
 from cds_service import draft_orders, order_hooks
 from cds_service.arriving import LONGEST_HEAD, Arriving, State
-from cds_service.discovery import PREFETCH
 from cds_service.envelope import MOST_DRAFTS, MOST_ENTRIES
+from cds_service.fhir_client import MOST_CALLS
 from cds_service.logs import JsonLines
 from cds_service.rate_limit import Rate, RateLimit, read_rate
+from cds_service.waiting import LONGEST
 from tests.cases_as_fhir import request_for
 from tests.functional.test_service import FEEDBACK, PLAIN, SELECT
 from tests.loopback import send, serving
@@ -262,7 +263,7 @@ def test_slow_senders_hold_up_nobody(served: Served, sent: bytes) -> None:
 
 
 def test_a_slow_fhir_server_holds_up_its_own_calls_alone(tmp_path: Path) -> None:
-    """While it does not answer, one worker answers twenty other calls; those that lend access to it wait for it."""
+    """While it answers nothing to ever so many calls, one worker answers all others; no more than eight wait for it."""
     released = threading.Event()
 
     def wait(it: BaseHTTPRequestHandler) -> None:
@@ -270,22 +271,26 @@ def test_a_slow_fhir_server_holds_up_its_own_calls_alone(tmp_path: Path) -> None
             send(it, b'{"resourceType":"Bundle","type":"searchset"}')
 
     with (
-        ThreadPoolExecutor(2) as threads,
+        ThreadPoolExecutor(40) as threads,
         serving(wait) as fhir,
         service(tmp_path, workers=1, CDS_FHIR_DEADLINE="20") as it,
     ):
         lent = {"access_token": "t", "token_type": "Bearer", "expires_in": 300, "scope": "patient/*.rs", "subject": "c"}
         call = {**request_for(PLAIN), "prefetch": {}, "fhirServer": f"{fhir.url}/fhir", "fhirAuthorization": lent}
         body = json.dumps(call).encode()
-        calls = (body, body.replace(b"Authorization", b"\\u0041uthorization"))
-        waiting = [threads.submit(it.exchange, _post(body=each)) for each in calls]
-        while len(fhir.asked) < 2 * len(PREFETCH) and not any(each.done() for each in waiting):
+        calls = [body, body.replace(b"Authorization", b"\\u0041uthorization")] * 20
+        lending = [threads.submit(it.exchange, _post(body=each)) for each in calls]
+        while sum(each.done() for each in lending) < len(calls) - MOST_CALLS:
             time.sleep(0.01)
+        long = _post(body=json.dumps(request_for(PLAIN)).encode() + b" " * LONGEST)
+        feedback = _post(path="/cds-services/lumbar-imaging-order-select/feedback", body=b"{}")
         for _ in range(20):
             assert it.exchange(_post()).startswith(b"HTTP/1.1 200 OK")
-        assert not any(each.done() for each in waiting)
+            assert it.exchange(long).startswith(b"HTTP/1.1 200 OK")
+            assert it.exchange(feedback).startswith(b"HTTP/1.1 400 BAD REQUEST")
+        assert sum(each.done() for each in lending) == len(calls) - MOST_CALLS
         released.set()
-        assert [each.result()[:15] for each in waiting] == [b"HTTP/1.1 200 OK"] * 2
+        assert [each.result()[:15] for each in lending] == [b"HTTP/1.1 200 OK"] * len(calls)
 
 
 def test_who_is_too_slow_is_told_and_closed(tmp_path: Path) -> None:

@@ -26,7 +26,8 @@ from cds_service import worker as module
 from cds_service.answering import Request, answer
 from cds_service.must_wait import before_waiting
 from cds_service.visit import GATHERED
-from cds_service.worker import Worker
+from cds_service.waiting import Lane
+from cds_service.worker import THREADS, Worker
 
 Environ = dict[str, Any]
 Start = Callable[..., Any]
@@ -48,8 +49,10 @@ class Application:
     def wsgi(self) -> Application:
         return self
 
-    def may_wait(self, method: str, path: str, body: bytes | None) -> bool:
-        return path.startswith("/slow") or body is None
+    def lane(self, method: str, path: str, body: bytes | None) -> Lane | None:
+        if path.startswith("/fetch"):
+            return Lane.FETCHES
+        return Lane.STORES if path.startswith("/slow") or body is None else None
 
     def __call__(self, environ: Environ, start_response: Start) -> Iterable[bytes]:
         path = environ["PATH_INFO"]
@@ -57,7 +60,7 @@ class Application:
         self.gathered[path] = environ.get(GATHERED)
         if path.startswith("/perhaps"):
             before_waiting()
-        if path.startswith(("/slow", "/perhaps")):
+        if path.startswith(("/slow", "/perhaps", "/fetch")):
             assert self.released.wait(10)
         if path == "/fault":
             raise ValueError("Jane Public")
@@ -144,6 +147,19 @@ def bodies(answers: bytes) -> list[bytes]:
         found.append(rest[:length])
         answers = rest[length:]
     return found
+
+
+def test_who_waits_in_one_lane_holds_up_nobody_in_another(bench: Bench) -> None:
+    """More requests than there are threads wait for one thing, and one that waits for another is answered."""
+    waiting = [bench.connect() for _ in range(THREADS[Lane.FETCHES] + 1)]
+    for number, sock in enumerate(waiting):
+        sock.sendall(get(f"/fetch/{number}"))
+        bench.turn()
+    bench.turn_until(lambda: len(bench.application.threads) == THREADS[Lane.FETCHES])
+    other = bench.connect()
+    other.sendall(get("/slow"))
+    bench.turn_until(lambda: "/slow" in bench.application.threads)
+    assert not any(come(sock) for sock in waiting)
 
 
 def test_what_only_computes_is_answered_in_the_loop_and_what_may_wait_in_a_thread(bench: Bench) -> None:
@@ -574,7 +590,7 @@ def test_chunks_that_cannot_be_read_leave_nothing_behind(chunks: bytes) -> None:
     head = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
     gc.collect()
     request = Request(Config(), ("127.0.0.1", 1), head, None, chunks)
-    answered, keep = answer(Application(), request, ("127.0.0.1", 1), ("127.0.0.1", 2), Config())
+    answered, keep = answer(Application(), request, ("127.0.0.1", 1), ("127.0.0.1", 2), Config(), 0.0)
     assert (answered.split(b"\r\n")[0], keep) == (b"HTTP/1.1 400 Bad Request", False)
     reference = weakref.ref(request)
     gc.disable()
