@@ -61,6 +61,10 @@ class Request(GunicornRequest):  # type: ignore[misc]
         super().__init__(cfg, _Pieces(head, chunks), client)
         if body is not None:
             self.body = BytesIO(body)
+        for name, value in self.headers:
+            # Gunicorn knows the word where it stands alone (RFC 9110, section 7.6.1: it may stand in a list).
+            if name == "CONNECTION" and "," in value and "close" in map(str.strip, value.lower().split(",")):
+                self.force_close()
 
     def _peer_is_trusted_proxy(self) -> bool:
         """Nobody's word about who calls is taken, so nobody's address is looked at."""

@@ -12,6 +12,7 @@ _MOST_CHUNKS = 100_000
 # Names in lower case; a bare line feed begins a field too, so that none is overlooked that another reader would see.
 _FRAMING = re.compile(rb"\n(content-length|transfer-encoding|expect)[ \t]*:([^\r\n]*)")
 _CODING = re.compile(rb"^transfer-encoding[ \t]*:([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
+_OLD = re.compile(rb"\A[^\r\n]* http/1\.0\r", re.IGNORECASE)
 _HEX = re.compile(rb"[0-9a-fA-F]{1,16}")
 
 
@@ -92,7 +93,8 @@ class Arriving:
         found: dict[bytes, list[bytes]] = {}
         for name, value in _FRAMING.findall(head.lower()):
             found.setdefault(name, []).append(value.strip())
-        self.asks_to_continue = b"100-continue" in found.get(b"expect", ())
+        # A client of HTTP/1.0 does not know the word that it would get (RFC 9110, section 10.1.1).
+        self.asks_to_continue = b"100-continue" in found.get(b"expect", ()) and not _OLD.search(head)
         lengths, codings = found.get(b"content-length"), found.get(b"transfer-encoding")
         if codings:
             # A length as well is one of two ways to smuggle a second request past a proxy (RFC 9112, section 6.3).

@@ -108,7 +108,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         if self.ready:
             self._begin(self.ready.popleft())
 
-    def accept(self, listener: socket.socket) -> None:
+    def accept(self, listener: socket.socket) -> bool:
+        """Take one that wants to connect, if there is one; whether there was."""
         try:
             sock, client = listener.accept()
         except OSError as error:
@@ -120,10 +121,11 @@ class Worker(ThreadWorker):  # type: ignore[misc]
                     self._refuse(next(iter(self.arriving)), 503)
             elif error.errno not in (errno.EAGAIN, errno.ECONNABORTED, errno.EWOULDBLOCK):
                 raise
-            return
+            return False
         self.nr_conns += 1
         self._await_request(Inbound(sock, client, listener.getsockname(), self.longest_body))
         self._make_room()
+        return True
 
     def murder_pending(self) -> None:
         """Now and then: who has sent too little for too long, who is idle, and who does not hang up."""
@@ -141,7 +143,15 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self.lingering.hang_up_late(now, self.poller)
 
     def _cap_keepalive(self, deadline: float) -> None:
-        """The worker stops: a request that is on its way on a kept connection has a moment, as on a new one."""
+        """The worker stops: a request that is on its way on a kept connection has a moment, as on a new one.
+
+        Who has connected already is served. Whoever comes later finds another worker, or, where all of them stop,
+        is refused at once and can go elsewhere, instead of waiting for an answer that never comes.
+        """
+        for listener in self.sockets:
+            while self.nr_conns < self.worker_connections and self.accept(listener):
+                pass
+            listener.close()
         for connection in self.kept:
             self._await_request(connection)
         self.kept.clear()

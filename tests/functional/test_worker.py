@@ -268,6 +268,21 @@ def test_what_has_arrived_is_counted_while_it_arrives(bench: Bench) -> None:
     assert (gathered(), bodies(come(first))) == (0, [b"/here1234567890"] * 2)
 
 
+def test_a_worker_that_stops_serves_who_has_connected_and_refuses_who_comes_later(bench: Bench) -> None:
+    """None is left waiting at a door that nobody opens: those before it are let in, and then it is shut."""
+    address = bench.listener.getsockname()
+    early = [bench.stack.enter_context(socket.create_connection(address, timeout=10)) for _ in range(3)]
+    bench.worker.alive = False
+    bench.worker.set_accept_enabled(False)
+    bench.worker._cap_keepalive(0.0)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(address, timeout=10)
+    for number, sock in enumerate(early):
+        sock.sendall(get(f"/here/{number}"))
+    bench.turn_until(lambda: bench.worker.nr_conns == 0)
+    assert [bodies(come(sock)) for sock in early] == [[b"/here/0"], [b"/here/1"], [b"/here/2"]]
+
+
 @pytest.fixture
 def sweeps() -> Iterator[list[str]]:
     """Each time that garbage was looked for, while nothing but the worker looks for it."""
@@ -429,6 +444,27 @@ def test_no_word_to_go_on_is_said_to_who_has_sent_all(bench: Bench) -> None:
         sock.sendall(rest)
         bench.turn()
         assert bodies(come(sock)) == [b"/" + rest[-2:]]
+
+
+def test_no_word_to_go_on_is_said_to_who_would_not_understand_it(bench: Bench) -> None:
+    """A client of HTTP/1.0 is answered when its body is here, and gets nothing before."""
+    sock = bench.connect()
+    sock.sendall(b"POST /here HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
+    bench.turn()
+    assert come(sock) == b""
+    sock.sendall(b"ab")
+    bench.turn()
+    assert come(sock).endswith(b"\r\n\r\n/hereab")
+
+
+@pytest.mark.parametrize("options", ["close", "TE, close", "Close , te", "te,CLOSE"])
+def test_a_connection_that_is_to_be_closed_is(bench: Bench, options: str) -> None:
+    """Wherever ``close`` stands among the options, the answer says that it closes, and it does."""
+    sock = bench.connect()
+    sock.sendall(f"GET /here HTTP/1.1\r\nHost: x\r\nConnection: {options}\r\n\r\n".encode())
+    bench.turn()
+    assert b"\r\nConnection: close\r\n" in come(sock)
+    assert bench.worker.nr_conns == 0
 
 
 def test_a_connection_is_not_read_while_its_request_is_answered(bench: Bench) -> None:
