@@ -19,7 +19,7 @@ from knowledge.guideline import (
     Topic,
 )
 from knowledge.loading import Knowledge
-from knowledge.rendering import criterion_words, reading_words, silence_words, threshold_words
+from knowledge.rendering import closing_words, criterion_words, reading_words, silence_words, threshold_words
 from knowledge.vocabulary import (
     CPT,
     HCPCS,
@@ -106,7 +106,7 @@ class GuidelinePage:
     concepts: tuple[ConceptShown, ...]
     thresholds: tuple[tuple[str, str, str, str], ...]
     modalities: tuple[str, ...]
-    entered_when: str
+    closed_when: tuple[str, ...]
 
 
 SHORT = {
@@ -133,7 +133,7 @@ def guideline_page(knowledge: Knowledge, index: CodeIndex) -> GuidelinePage:
             for each in topic.thresholds.values()
         ),
         modalities=tuple(dict.fromkeys(row.procedure.modality for row in rows)),
-        entered_when=_unwrapped(criterion_words(topic.entry, _namer(topic))),
+        closed_when=tuple(_unwrapped(closing_words(topic, rule, _namer(topic))) for rule in topic.closed_when),
     )
 
 

@@ -124,21 +124,30 @@ def _radiation(data: Json) -> Found:
 def _criteria(topic: Topic) -> Found:
     """Every concept is asked for, and a red flag makes some variant hold."""
     leads_to = {concept for variant in topic.variants.values() for concept in _affirmed(variant.criterion)}
-    asked = {*concepts_of(topic.entry), *(concept for each in topic.variants.values() for concept in each.concepts)}
+    closing = [rule.criterion for rule in topic.closed_when]
+    asked = {concept for criterion in closing for concept in concepts_of(criterion)}
+    asked |= {concept for variant in topic.variants.values() for concept in variant.concepts}
     for place, concept in enumerate(topic.concepts.values()):
         if concept.id not in asked:
             yield f"$.concepts[{place}]", f"no variant asks for {concept.id}"
         elif concept.red_flag and concept.id not in leads_to:
             yield f"$.concepts[{place}]", f"{concept.id} is a red flag, and no variant holds by it"
+    for place, criterion in enumerate(closing):
+        yield from _which(f"$.entry.closed_when[{place}].criterion", topic, criterion)
     for place, variant in enumerate(topic.variants.values()):
         where = f"$.variants[{place}].criterion"
-        for concept_id in sorted(_valueless(variant.criterion)):
-            if any(reading.kind == "duration" for reading in topic.concepts[concept_id].readings):
-                yield where, f"does not say which {concept_id}"
+        yield from _which(where, topic, variant.criterion)
         if variant.number in topic.remaining_variants:
             yield from _remaining(where, topic, variant, leads_to)
         elif _denied(variant.criterion):
             yield "$.remaining_variants", f"variant {variant.number} asks that others do not hold, and is not listed"
+
+
+def _which(where: str, topic: Topic, criterion: Criterion) -> Found:
+    """A duration that is asked for is named."""
+    for concept_id in sorted(_valueless(criterion)):
+        if any(reading.kind == "duration" for reading in topic.concepts[concept_id].readings):
+            yield where, f"does not say which {concept_id}"
 
 
 def _remaining(where: str, topic: Topic, variant: Variant, leads_to: set[ConceptId]) -> Found:

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from datetime import date
 from enum import StrEnum
 
-from knowledge import episodes
+from knowledge.criteria import evaluate
 from knowledge.findings import Chart, ConceptId, Finding, Findings, OrderedProcedure, Presence, ProcedureId, Reading
-from knowledge.guideline import AppropriatenessCategory, Topic
+from knowledge.guideline import AppropriatenessCategory, NoCriteriaReason, Topic
 from knowledge.inference import (
     Standing,
     State,
@@ -17,7 +17,6 @@ from knowledge.inference import (
     match_variants,
     remembered,
     states_of,
-    topic_entered,
     variants_in,
 )
 from knowledge.loading import Knowledge
@@ -25,15 +24,6 @@ from knowledge.recognition import recognise
 from knowledge.values import dataclass
 
 LOWEST = AppropriatenessCategory.USUALLY_NOT_APPROPRIATE
-
-
-class NoCriteriaReason(StrEnum):
-    """Why the guideline says nothing of an order."""
-
-    NOT_A_RATED_PROCEDURE = "not-a-rated-procedure"
-    NO_LOW_BACK_PAIN_INDICATION = "no-low-back-pain-indication"
-    OUT_OF_SCOPE_INDICATION = "out-of-scope-indication"
-    NO_VARIANT = "no-variant"
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,21 +135,13 @@ def _closed(
     """Why the topic is not entered; None where it is."""
     if not procedures:
         return NoCriteriaReason.NOT_A_RATED_PROCEDURE
-    elsewhere = [findings[concept].presence for concept in (HIGH_ENERGY_TRAUMA, OTHER_INDICATION)]
-    if Presence.PRESENT in elsewhere:
-        return NoCriteriaReason.OUT_OF_SCOPE_INDICATION
-    if Presence.PRESENT not in (findings[episodes.LOW_BACK_PAIN].presence, findings[CAUDA_EQUINA_REASON].presence):
-        return NoCriteriaReason.NO_LOW_BACK_PAIN_INDICATION
-    if topic_entered(topic, findings) is not True:
-        return NoCriteriaReason.OUT_OF_SCOPE_INDICATION
-    if is_child and findings[episodes.DURATION].value == episodes.SUBACUTE_OR_CHRONIC:
-        return NoCriteriaReason.OUT_OF_SCOPE_INDICATION
+    for rule in topic.closed_when:
+        if rule.children_only and not is_child:
+            continue
+        truth = evaluate(rule.criterion, findings)
+        if truth or (truth is None and rule.unknown_closes):
+            return rule.reason
     return None
-
-
-HIGH_ENERGY_TRAUMA = ConceptId("high-energy-trauma")
-OTHER_INDICATION = ConceptId("other-indication")
-CAUDA_EQUINA_REASON = ConceptId("cauda-equina-reason")
 
 
 @remembered

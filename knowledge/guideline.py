@@ -109,6 +109,27 @@ class Variant:
     ratings: Mapping[ProcedureId, Rating]
 
 
+class NoCriteriaReason(StrEnum):
+    """Why the guideline says nothing of an order."""
+
+    NOT_A_RATED_PROCEDURE = "not-a-rated-procedure"
+    NO_LOW_BACK_PAIN_INDICATION = "no-low-back-pain-indication"
+    OUT_OF_SCOPE_INDICATION = "out-of-scope-indication"
+    NO_VARIANT = "no-variant"
+
+
+@dataclass(frozen=True, slots=True)
+class ClosingRule:
+    """What keeps the topic from being entered."""
+
+    criterion: Criterion
+    unknown_closes: bool
+    """It holds where its criterion is unknown, too."""
+    children_only: bool
+    reason: NoCriteriaReason
+    why: str
+
+
 @dataclass(frozen=True, slots=True)
 class Threshold:
     """A number of our reading, with its unit, its source and its reason."""
@@ -220,7 +241,8 @@ class Topic:
     sources: Mapping[str, str]
     procedures: Mapping[ProcedureId, Procedure]
     variants: Mapping[int, Variant]
-    entry: Criterion
+    closed_when: tuple[ClosingRule, ...]
+    """In the order in which they are asked: the first that holds is the reason."""
     adult_age: Threshold
     decisive_variant: int
     remaining_variants: tuple[int, ...]

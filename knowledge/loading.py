@@ -14,9 +14,11 @@ from knowledge.findings import Coding, ConceptId, PrefetchKey, ProcedureId, Valu
 from knowledge.guideline import (
     AppropriatenessCategory,
     Citation,
+    ClosingRule,
     CodedText,
     Concept,
     ConceptReading,
+    NoCriteriaReason,
     ObservationRules,
     Procedure,
     Rating,
@@ -225,7 +227,7 @@ class _Reader:
             sources={name: source["title"] for name, source in data["sources"].items()},
             procedures=procedures,
             variants={variant.number: variant for variant in variants},
-            entry=self.criterion("$.entry.criterion", data["entry"]["criterion"]),
+            closed_when=tuple(self._closing_rule(n, each) for n, each in enumerate(data["entry"]["closed_when"])),
             adult_age=self._named("$.entry.adult_age", data["entry"]["adult_age"]),
             decisive_variant=data["decisive_variant"],
             remaining_variants=tuple(data["remaining_variants"]),
@@ -239,6 +241,15 @@ class _Reader:
             therapy_referrals=self._codings("$.suggestions", data["suggestions"]["referrals_that_count"]),
             most_recorded_facts=data["suggestions"]["most_recorded_facts"],
             child_card_modalities=frozenset(data["child_card_modalities"]),
+        )
+
+    def _closing_rule(self, number: int, data: Json) -> ClosingRule:
+        return ClosingRule(
+            criterion=self.criterion(f"$.entry.closed_when[{number}].criterion", data["criterion"]),
+            unknown_closes=data.get("unknown_closes", False),
+            children_only=data.get("children_only", False),
+            reason=NoCriteriaReason(data["reason"]),
+            why=data["reading"]["why"],
         )
 
     def criterion(self, path: str, data: Json) -> Criterion:

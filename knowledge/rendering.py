@@ -7,7 +7,16 @@ from pathlib import Path
 
 from knowledge.criteria import AllOf, AnyOf, Criterion, Has, Not, Suggests
 from knowledge.findings import ConceptId
-from knowledge.guideline import AppropriatenessCategory, Concept, ConceptReading, Procedure, Silence, Threshold, Topic
+from knowledge.guideline import (
+    AppropriatenessCategory,
+    ClosingRule,
+    Concept,
+    ConceptReading,
+    Procedure,
+    Silence,
+    Threshold,
+    Topic,
+)
 from knowledge.loading import Knowledge
 from knowledge.vocabulary import Strength, ValueSet
 
@@ -46,7 +55,12 @@ def _tables(knowledge: Knowledge) -> Iterator[str]:
         yield f"- reading: {variant.why}"
         scenarios = "; ".join(f"{scenario.id} {scenario.name}" for scenario in variant.scenarios)
         yield f"- portal scenarios: {scenarios}\n"
-    yield f"The topic is entered when: {criterion_words(topic.entry)}.\n"
+    yield "The topic is not entered where one of these holds; the first that does is the reason:\n"
+    yield "| closed when | reason | reading |"
+    yield "|---|---|---|"
+    for rule in topic.closed_when:
+        yield _row(closing_words(topic, rule), rule.reason, rule.why)
+    yield ""
     yield "## Concepts\n"
     yield "| concept | read from | suspected counts | silence | reading |"
     yield "|---|---|---|---|---|"
@@ -108,6 +122,14 @@ def criterion_words(criterion: Criterion, name: Callable[[ConceptId], str] = str
             return _joined(criteria, " or ", name)
         case Not(inner):
             return f"not {criterion_words(inner, name)}"
+
+
+def closing_words(topic: Topic, rule: ClosingRule, name: Callable[[ConceptId], str] = str) -> str:
+    """What keeps the topic from being entered, in words; ``name`` says how a concept is called."""
+    words = criterion_words(rule.criterion, name)
+    if rule.children_only:
+        words += f", under {threshold_words(topic.adult_age)}"
+    return f"{words}, or it is not known" if rule.unknown_closes else words
 
 
 def _joined(criteria: Iterable[Criterion], word: str, name: Callable[[ConceptId], str]) -> str:

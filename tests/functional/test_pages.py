@@ -86,6 +86,13 @@ def test_every_file_of_the_pages_is_in_the_package() -> None:
             assert depth, name
 
 
+def test_the_guideline_page_says_where_the_guideline_is_not_entered(client: FlaskClient) -> None:
+    """Every closing rule stands on the page in its order, that of children last."""
+    (said,) = re.findall("The guideline is not entered when (.*?)</p>", client.get("/guideline").text)
+    assert [each.split()[0] for each in said.split("; when ")] == ["high-energy", "not", "(high-energy", "duration"]
+    assert said.endswith("is subacute-or-chronic, under 18 a.")
+
+
 def test_the_guideline_page_shows_every_cell_with_its_place(client: FlaskClient, knowledge: Knowledge) -> None:
     """Seven anchored variants, and 77 cells each with its category in words and its locator."""
     text = client.get("/guideline").text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,20 @@ def test_the_review_tables_are_current(knowledge: Knowledge) -> None:
     """knowledge/README.md is what `python -m knowledge render` would write."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert render(knowledge, readme) == readme
+
+
+def test_the_review_tables_show_what_keeps_the_topic_from_being_entered(knowledge: Knowledge) -> None:
+    """Each closing rule is a row with its reason, in the order in which the rules are asked, that of children too."""
+    rules = knowledge.topic.closed_when
+    turned = replace(knowledge, topic=replace(knowledge.topic, closed_when=rules[::-1]))
+    shown = render(turned, "").split("| closed when |")[1].split("\n\n")[0].splitlines()
+    assert shown[2:] == [
+        f"| duration is subacute-or-chronic, under 18 a | out-of-scope-indication | {rules[3].why} |",
+        f"| (high-energy-trauma or other-indication), or it is not known | out-of-scope-indication | {rules[2].why} |",
+        "| not (low-back-pain or cauda-equina-reason), or it is not known | no-low-back-pain-indication "
+        f"| {rules[1].why} |",
+        f"| (high-energy-trauma or other-indication) | out-of-scope-indication | {rules[0].why} |",
+    ]
 
 
 @pytest.mark.parametrize(("code", "good"), [("279039007", True), ("279039008", False), ("241645004", False)])
