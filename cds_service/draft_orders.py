@@ -17,7 +17,7 @@ from cds_service.problems import Problem
 from cds_service.raw_resources import each_apart, is_denied
 from knowledge.appraisal import NotJudged, NotJudgedReason
 from knowledge.findings import Coding, Entry, Kind, OrderedProcedure, ProcedureId
-from knowledge.loading import Knowledge
+from knowledge.knowledge import Knowledge
 from knowledge.orders import ConflictingCodes, Study
 from knowledge.values import dataclass
 from knowledge.vocabulary import read_coding

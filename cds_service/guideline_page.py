@@ -18,7 +18,7 @@ from knowledge.guideline import (
     RelativeRadiationLevel,
     Topic,
 )
-from knowledge.loading import Knowledge
+from knowledge.knowledge import Knowledge
 from knowledge.rendering import closing_words, criterion_words, reading_words, silence_words, threshold_words
 from knowledge.vocabulary import (
     CPT,

@@ -36,7 +36,7 @@ from cds_service.visit import Visit
 from knowledge.appraisal import Appraisal, NotJudged, appraise_order
 from knowledge.findings import Chart, OrderedProcedure
 from knowledge.guideline import Topic
-from knowledge.loading import Knowledge
+from knowledge.knowledge import Knowledge
 from knowledge.values import dataclass
 
 NewUuid = Callable[[], str]

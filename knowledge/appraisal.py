@@ -19,7 +19,7 @@ from knowledge.inference import (
     states_of,
     variants_in,
 )
-from knowledge.loading import Knowledge
+from knowledge.knowledge import Knowledge
 from knowledge.recognition import recognise
 from knowledge.values import dataclass
 

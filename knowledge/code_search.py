@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from knowledge.findings import Coding, ConceptId, ProcedureId, ValueSetId
 from knowledge.guideline import Concept, ConceptReading
-from knowledge.loading import Knowledge
+from knowledge.knowledge import Knowledge
 from knowledge.vocabulary import ICD_10_CM, Strength, ValueSet, at_or_above
 
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
 from knowledge.completeness import missing_parts
 from knowledge.criteria import AllOf, AnyOf, Criterion, Has, Not, Suggests, concepts_of
-from knowledge.extent import Spellings
 from knowledge.findings import Coding, ConceptId, PrefetchKey, ProcedureId, ValueSetId
 from knowledge.guideline import (
     AppropriatenessCategory,
@@ -29,6 +27,7 @@ from knowledge.guideline import (
     Topic,
     Variant,
 )
+from knowledge.knowledge import Knowledge
 from knowledge.order_text import OrderText, spelling
 from knowledge.orders import Combination, OrderCode, OrderCodes
 from knowledge.soundness import unsound
@@ -36,22 +35,6 @@ from knowledge.sources import ROOT, SUPPORTING, Fault, Json, KnowledgeError, Sou
 from knowledge.vocabulary import Form, Ingredient, Strength, ValueSet, Vocabulary, read_coding, read_once
 
 LOW_BACK_PAIN = ROOT / "low_back_pain"
-
-
-@dataclass(frozen=True, slots=True)
-class Knowledge:
-    """One topic, ready to be used."""
-
-    topic: Topic
-    vocabulary: Vocabulary
-    orders: OrderCodes
-    order_text: OrderText
-    spellings: Spellings = field(init=False, compare=False, repr=False)
-    drug_spellings: Spellings = field(init=False, compare=False, repr=False)
-
-    def __post_init__(self) -> None:
-        for name, of_drugs in (("spellings", False), ("drug_spellings", True)):
-            object.__setattr__(self, name, Spellings(self.vocabulary, self.orders, of_drugs=of_drugs))
 
 
 @cache

@@ -17,7 +17,7 @@ from knowledge.guideline import (
     Threshold,
     Topic,
 )
-from knowledge.loading import Knowledge
+from knowledge.knowledge import Knowledge
 from knowledge.vocabulary import Strength, ValueSet
 
 BEGIN = "<!-- rendered by `python -m knowledge render`: do not edit below -->"

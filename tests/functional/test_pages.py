@@ -22,7 +22,7 @@ from cds_service.explanation import explained
 from cds_service.order_hooks import Judge
 from cds_service.patients import patients
 from cds_service.settings import Settings
-from knowledge.loading import Knowledge
+from knowledge.knowledge import Knowledge
 from tests.cases_as_fhir import AS_OF, request_for
 
 ROOT = Path(__file__).parents[2]

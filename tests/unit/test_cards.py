@@ -18,7 +18,7 @@ from cds_service.envelope import parse_request
 from cds_service.order_hooks import Judge, Judged
 from cds_service.settings import Settings
 from knowledge.findings import Coding
-from knowledge.loading import Knowledge
+from knowledge.knowledge import Knowledge
 from knowledge.vocabulary import ICD_10_CM
 from tests.cases_as_fhir import AS_OF, KEYS, request_for, rulings
 from tests.gallery import GALLERY, render

@@ -15,7 +15,8 @@ from knowledge.__main__ import main
 from knowledge.check_digits import has_loinc_digit, has_verhoeff_digit
 from knowledge.checks import problems
 from knowledge.guideline import AppropriatenessCategory
-from knowledge.loading import LOW_BACK_PAIN, Knowledge, load
+from knowledge.knowledge import Knowledge
+from knowledge.loading import LOW_BACK_PAIN, load
 from knowledge.rendering import render
 from knowledge.sources import ROOT, SUPPORTING, KnowledgeError
 

@@ -15,7 +15,7 @@ from cds_service.silence import Silence
 from knowledge import extent
 from knowledge.extent import Spellings
 from knowledge.findings import Chart
-from knowledge.loading import Knowledge
+from knowledge.knowledge import Knowledge
 from knowledge.vocabulary import CPT, ICD_10_CM, ICD_10_PCS, RXNORM, SNOMED_CT
 from tests.cases_as_fhir import PATIENT
 

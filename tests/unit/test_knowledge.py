@@ -14,7 +14,7 @@ from knowledge.dates import DateSpan, Within, age_on, place
 from knowledge.findings import Chart, Coding, ConceptId, Entry, Finding, Kind, OrderedProcedure, Presence, ProcedureId
 from knowledge.guideline import AppropriatenessCategory, NoCriteriaReason
 from knowledge.inference import Standing, VariantMatch, match_variants
-from knowledge.loading import Knowledge
+from knowledge.knowledge import Knowledge
 from knowledge.orders import ConflictingCodes, Study
 from knowledge.vocabulary import (
     CPT,
