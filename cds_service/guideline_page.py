@@ -15,6 +15,7 @@ from knowledge.guideline import (
     Concept,
     ConceptReading,
     Procedure,
+    ReadingKind,
     RelativeRadiationLevel,
     Topic,
 )
@@ -36,14 +37,14 @@ DOES = {Strength.INCLUDED: "decides", Strength.SUPPORTING: "supports", None: "ex
 
 # The resource an entry of this kind of reading is; a statement is a Condition or, by its system, a Procedure.
 _RESOURCE = {
-    "medication": "MedicationRequest",
-    "steroid-courses": "MedicationRequest",
-    "drug-for-pain": "MedicationRequest",
-    "therapy": "Procedure",
-    "referral": "ServiceRequest",
-    "measurement": "Observation",
-    "interpretation": "Observation",
-    "positive": "Observation",
+    ReadingKind.MEDICATION: "MedicationRequest",
+    ReadingKind.STEROID_COURSES: "MedicationRequest",
+    ReadingKind.DRUG_FOR_PAIN: "MedicationRequest",
+    ReadingKind.THERAPY: "Procedure",
+    ReadingKind.REFERRAL: "ServiceRequest",
+    ReadingKind.MEASUREMENT: "Observation",
+    ReadingKind.INTERPRETATION: "Observation",
+    ReadingKind.POSITIVE: "Observation",
 }
 _PROCEDURE_SYSTEMS = (CPT, ICD_10_PCS, HCPCS)
 

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 
 from knowledge.dates import DateSpan, Within, days_before, place
 from knowledge.findings import Certainty, ConceptId, Course, Entry, Evidence, Finding, Kind, Presence, ValueSetId
-from knowledge.guideline import Concept, ConceptReading
+from knowledge.guideline import Concept, ConceptReading, ReadingKind
 from knowledge.reading import Case, Weighing, evidence_of
 from knowledge.vocabulary import Form, Strength, is_sequela
 
@@ -109,7 +109,7 @@ def _most_recent(conditions: list[Entry]) -> Entry:
 
 
 def _indication(concept: Concept) -> ConceptReading:
-    return next(reading for reading in concept.readings if reading.kind == "indication")
+    return next(reading for reading in concept.readings if reading.kind is ReadingKind.INDICATION)
 
 
 def _is_pain(case: Case, entry: Entry, reading: ConceptReading) -> bool:
@@ -313,7 +313,7 @@ def is_passed_over(case: Case, reading: ConceptReading, entry: Entry) -> bool:
     """Whether a drug says nothing to a reading because of its form or its routes, whatever else stands in its entry."""
     if reading.route_needed is not None:
         return is_given_locally(case, entry)
-    return reading.kind == "medication" and case.vocabulary.is_local(entry.codings)
+    return reading.kind is ReadingKind.MEDICATION and case.vocabulary.is_local(entry.codings)
 
 
 def is_given_locally(case: Case, entry: Entry) -> bool:
@@ -415,10 +415,10 @@ def _evidence(entry: Entry, how: str) -> Evidence:
     return Evidence(shown.reference, shown.label, shown.code, f"{how} {shown.dated}") if shown.dated else shown
 
 
-READERS: dict[str, Callable[[Case, Concept, ConceptReading, Weighing, Onset | None], None]] = {
-    "indication": read_indication,
-    "medication": read_medications,
-    "steroid-courses": read_steroid_courses,
-    "therapy": read_therapy,
-    "drug-for-pain": read_drugs_for_pain,
+READERS: dict[ReadingKind, Callable[[Case, Concept, ConceptReading, Weighing, Onset | None], None]] = {
+    ReadingKind.INDICATION: read_indication,
+    ReadingKind.MEDICATION: read_medications,
+    ReadingKind.STEROID_COURSES: read_steroid_courses,
+    ReadingKind.THERAPY: read_therapy,
+    ReadingKind.DRUG_FOR_PAIN: read_drugs_for_pain,
 }

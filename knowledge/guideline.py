@@ -151,11 +151,33 @@ class Threshold:
         return int(self.value)
 
 
+class ReadingKind(StrEnum):
+    """How entries speak of a concept."""
+
+    INDICATION = "indication"
+    DURATION = "duration"
+    STATEMENT = "statement"
+    REASON = "reason"
+    STAGING = "staging"
+    RECENT_FRACTURE = "recent-fracture"
+    ELSEWHERE_CURRENT = "elsewhere-current"
+    OLD_FRACTURE = "old-fracture"
+    MEASUREMENT = "measurement"
+    INTERPRETATION = "interpretation"
+    POSITIVE = "positive"
+    REFERRAL = "referral"
+    MEDICATION = "medication"
+    STEROID_COURSES = "steroid-courses"
+    THERAPY = "therapy"
+    DRUG_FOR_PAIN = "drug-for-pain"
+    AGE = "age"
+
+
 @dataclass(frozen=True, slots=True)
 class ConceptReading:
     """One way in which entries speak of a concept; ``kind`` names it, the rest are its parameters."""
 
-    kind: str
+    kind: ReadingKind
     value_sets: tuple[ValueSetId, ...] = ()
     plain: tuple[ValueSetId, ...] = ()
     fallback: tuple[ValueSetId, ...] = ()

@@ -20,6 +20,7 @@ from knowledge.guideline import (
     ObservationRules,
     Procedure,
     Rating,
+    ReadingKind,
     RelativeRadiationLevel,
     Scenario,
     Silence,
@@ -342,7 +343,7 @@ class _Reader:
             needs=needs,
             readings=readings,
             every_set=frozenset(value_set for reading in readings for value_set in reading.every_set),
-            by_age=any(reading.kind == "age" for reading in readings),
+            by_age=any(reading.kind is ReadingKind.AGE for reading in readings),
             why=data.get("reading", {}).get("why", ""),
             record=self._coded(f"{path}.record", record) if record else None,
             record_label=record["label"] if record else "",
@@ -364,7 +365,7 @@ class _Reader:
         plain, fallback = sets(data.get("plain", [])), sets(data.get("fallback", []))
         route_needed = self._value_set(path, data["route_needed"]) if "route_needed" in data else None
         return ConceptReading(
-            kind=data["kind"],
+            kind=ReadingKind(data["kind"]),
             value_sets=value_sets,
             plain=plain,
             fallback=fallback,

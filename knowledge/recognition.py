@@ -26,7 +26,7 @@ from knowledge.findings import (
     Reading,
     ValueSetId,
 )
-from knowledge.guideline import Concept, ConceptReading, Silence, Threshold, Topic
+from knowledge.guideline import Concept, ConceptReading, ReadingKind, Silence, Threshold, Topic
 from knowledge.orders import OrderCodes
 from knowledge.reading import NOT_READ, Case, Weighing, counts, evidence_of, in_window
 from knowledge.vocabulary import Strength, Vocabulary, is_sequela
@@ -164,9 +164,9 @@ def _leave_open_what_was_not_read(case: Case, concept: Concept, reading: Concept
 
 
 # Readings that look at reasons of the order only, where one that cannot be read is told of by its place.
-_OF_THE_ORDER = ("indication", "reason", "staging")
+_OF_THE_ORDER = (ReadingKind.INDICATION, ReadingKind.REASON, ReadingKind.STAGING)
 # Readings for which an observation counts by its value.
-_BY_VALUE = ("measurement", "statement", "positive")
+_BY_VALUE = (ReadingKind.MEASUREMENT, ReadingKind.STATEMENT, ReadingKind.POSITIVE)
 
 
 def _concluded(
@@ -264,7 +264,7 @@ def _read_by_another(case: Case, entry: Entry, value_set: ValueSetId) -> bool:
         for concept in case.topic.concepts.values()
         if concept.red_flag
         for reading in concept.readings
-        if reading.kind == "statement"
+        if reading.kind is ReadingKind.STATEMENT
         for listed in reading.value_sets
     }
     return any(listed in others for coding in entry.codings for listed in case.vocabulary.matches(coding))
@@ -400,17 +400,17 @@ def _add_dated(
         found.add(entry, label, strength)
 
 
-_READERS: dict[str, Callable[[Case, Concept, ConceptReading, Weighing], None]] = {
-    "statement": _read_statements,
-    "reason": _read_reasons,
-    "staging": _read_staging,
-    "recent-fracture": _read_recent_fracture,
-    "elsewhere-current": _read_elsewhere_current,
-    "old-fracture": _read_old_fracture,
-    "measurement": _read_measurements,
-    "interpretation": _read_interpretations,
-    "positive": _read_positive,
-    "referral": _read_referrals,
+_READERS: dict[ReadingKind, Callable[[Case, Concept, ConceptReading, Weighing], None]] = {
+    ReadingKind.STATEMENT: _read_statements,
+    ReadingKind.REASON: _read_reasons,
+    ReadingKind.STAGING: _read_staging,
+    ReadingKind.RECENT_FRACTURE: _read_recent_fracture,
+    ReadingKind.ELSEWHERE_CURRENT: _read_elsewhere_current,
+    ReadingKind.OLD_FRACTURE: _read_old_fracture,
+    ReadingKind.MEASUREMENT: _read_measurements,
+    ReadingKind.INTERPRETATION: _read_interpretations,
+    ReadingKind.POSITIVE: _read_positive,
+    ReadingKind.REFERRAL: _read_referrals,
 }
 
 

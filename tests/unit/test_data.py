@@ -14,11 +14,11 @@ from cds_service.discovery import PREFETCH
 from knowledge.__main__ import main
 from knowledge.check_digits import has_loinc_digit, has_verhoeff_digit
 from knowledge.checks import problems
-from knowledge.guideline import AppropriatenessCategory
+from knowledge.guideline import AppropriatenessCategory, ReadingKind
 from knowledge.knowledge import Knowledge
 from knowledge.loading import LOW_BACK_PAIN, load
 from knowledge.rendering import render
-from knowledge.sources import ROOT, SUPPORTING, KnowledgeError
+from knowledge.sources import ROOT, SCHEMAS, SUPPORTING, KnowledgeError
 
 Json = dict[str, Any]
 NOT, MAY, DISAGREE, USUALLY = AppropriatenessCategory
@@ -92,6 +92,14 @@ def test_no_paediatric_level_is_invented(knowledge: Knowledge) -> None:
     """CT myelography and discography have no level for children, every other procedure has one."""
     missing = [procedure.id for procedure in knowledge.topic.procedures.values() if procedure.paediatric is None]
     assert missing == ["ct-myelography-lumbar-spine", "discography-and-post-discography-ct-lumbar-spine"]
+
+
+def test_the_schema_knows_the_kinds_of_reading_that_there_are(knowledge: Knowledge) -> None:
+    """A topic may name exactly the kinds that the code reads, and the one that ships has one of each."""
+    schema = json.loads((SCHEMAS / "topic.schema.json").read_text(encoding="utf-8"))
+    assert schema["$defs"]["reading"]["properties"]["kind"]["enum"] == list(ReadingKind)
+    concepts = [*knowledge.topic.concepts.values(), *knowledge.topic.notes.values()]
+    assert {reading.kind for concept in concepts for reading in concept.readings} == set(ReadingKind)
 
 
 def test_there_are_fifteen_portal_scenarios(knowledge: Knowledge) -> None:
