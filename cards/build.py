@@ -13,9 +13,9 @@ from cards.override_reasons import OVERRIDE_REASONS
 from cards.profiles import SHAPES, Profile, Shape
 from cards.suggestions import PREGNANCY, Alternative, Instead, build_suggestions, find_alternative
 from knowledge.appraisal import LOWEST, Appraisal, NoCriteriaApply, Rated, Undetermined, deciding_variants
-from knowledge.episodes import LOW_BACK_PAIN
 from knowledge.findings import Presence
 from knowledge.guideline import Topic
+from knowledge.pain import LOW_BACK_PAIN
 from knowledge.values import dataclass
 
 

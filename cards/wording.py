@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterable, Sequence
 
 from knowledge.appraisal import Appraisal, deciding_variants
-from knowledge.episodes import DURATION, SIX_WEEKS
 from knowledge.findings import ConceptId, Evidence, Finding, PrefetchKey, Presence, ProcedureId
 from knowledge.guideline import AppropriatenessCategory, Concept, Procedure, RelativeRadiationLevel, Topic
 from knowledge.inference import Standing, VariantMatch, remembered
+from knowledge.pain import DURATION
 from knowledge.reading import NOT_READ
+from knowledge.treatments import SIX_WEEKS
 
 LONGEST_SUMMARY = 139
 

@@ -7,7 +7,16 @@ from datetime import date
 from enum import StrEnum
 
 from knowledge.criteria import evaluate
-from knowledge.findings import Chart, ConceptId, Finding, Findings, OrderedProcedure, Presence, ProcedureId, Reading
+from knowledge.findings import (
+    Chart,
+    ChartFindings,
+    ConceptId,
+    Finding,
+    Findings,
+    OrderedProcedure,
+    Presence,
+    ProcedureId,
+)
 from knowledge.guideline import AppropriatenessCategory, NoCriteriaReason, Topic
 from knowledge.inference import (
     Standing,
@@ -76,7 +85,7 @@ class Appraisal:
 
     order: OrderedProcedure
     as_of: date
-    reading: Reading
+    reading: ChartFindings
     matches: tuple[VariantMatch, ...]
     verdict: Verdict
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from knowledge.appraisal import NotJudgedReason
-from knowledge.episodes import ACUTE, SUBACUTE_OR_CHRONIC
 from knowledge.guideline import NoCriteriaReason
+from knowledge.pain import ACUTE, SUBACUTE_OR_CHRONIC
 from knowledge.sources import Json, KnowledgeError, Sources, read_checked, read_json
 
 _STATES = {"present", "absent", "unknown"}

@@ -220,7 +220,7 @@ Findings = Mapping[ConceptId, Finding]
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ChartFindings:
     """Everything read from one chart for one order."""
 
     findings: Findings

@@ -285,6 +285,17 @@ class Topic:
         """Concepts that only ask again what another one found: not shown, not on the wire."""
         return frozenset(concept.id for concept in self.concepts.values() if concept.internal)
 
+    @cached_property
+    def stated_red_flags(self) -> frozenset[ValueSetId]:
+        """The value sets of which a statement says that a red flag is there."""
+        readings = [reading for concept in self.concepts.values() if concept.red_flag for reading in concept.readings]
+        return frozenset(
+            value_set
+            for reading in readings
+            if reading.kind is ReadingKind.STATEMENT
+            for value_set in reading.value_sets
+        )
+
     @property
     def reference(self) -> str:
         """How answers name the guideline: ``acr-low-back-pain@2021``."""

@@ -29,6 +29,14 @@ NOT_READ = "not read"
 STATEMENTS = (Kind.REASON, Kind.CONDITION, Kind.PROCEDURE, Kind.OBSERVATION)
 
 
+@dataclass(frozen=True, slots=True)
+class Onset:
+    """The low back pain Condition that dates the pain, and its onset where it has one."""
+
+    condition: Entry
+    began: DateSpan | None
+
+
 @dataclass(slots=True)
 class Case:
     """Everything that one reading looks at, and what follows from it, gone through once."""
@@ -49,6 +57,8 @@ class Case:
     refuted: set[Coding] = field(default_factory=set)
     mentioned: set[ValueSetId] = field(default_factory=set)
     """The value sets that hold a code of some entry."""
+    onset: Onset | None = None
+    """The pain's, found before anything else is read."""
 
     def __post_init__(self) -> None:
         for reason in self.order.reasons:
@@ -194,3 +204,26 @@ def in_window(dated: DateSpan | None, first: date, last: date) -> tuple[bool, st
     if where is Within.STRADDLES:
         return False, "date too coarse"
     return where is Within.INSIDE, ""
+
+
+def add_dated(
+    case: Case,
+    concept: Concept,
+    reading: ConceptReading,
+    entry: Entry,
+    label: str,
+    strength: Strength,
+    found: Weighing,
+) -> None:
+    in_time, open_because = counts(case, concept, reading, entry)
+    if open_because:
+        found.leave_open(entry, label, open_because)
+    elif in_time:
+        found.add(entry, label, strength)
+
+
+def label_of(case: Case, entry: Entry, value_set: ValueSetId) -> str:
+    for coding in entry.codings:
+        if value_set in case.vocabulary.matches(coding):
+            return case.vocabulary.label(coding, value_set)
+    return case.vocabulary.value_sets[value_set].title

@@ -17,6 +17,7 @@ from knowledge.checks import problems
 from knowledge.guideline import AppropriatenessCategory, ReadingKind
 from knowledge.knowledge import Knowledge
 from knowledge.loading import LOW_BACK_PAIN, load
+from knowledge.recognition import READERS
 from knowledge.rendering import render
 from knowledge.sources import ROOT, SCHEMAS, SUPPORTING, KnowledgeError
 
@@ -96,6 +97,7 @@ def test_no_paediatric_level_is_invented(knowledge: Knowledge) -> None:
 
 def test_the_schema_knows_the_kinds_of_reading_that_there_are(knowledge: Knowledge) -> None:
     """A topic may name exactly the kinds that the code reads, and the one that ships has one of each."""
+    assert set(READERS) == set(ReadingKind) - {ReadingKind.AGE, ReadingKind.DURATION}
     schema = json.loads((SCHEMAS / "topic.schema.json").read_text(encoding="utf-8"))
     assert schema["$defs"]["reading"]["properties"]["kind"]["enum"] == list(ReadingKind)
     concepts = [*knowledge.topic.concepts.values(), *knowledge.topic.notes.values()]
