@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import date
 from enum import StrEnum
+from typing import assert_never
 
 from knowledge.criteria import evaluate
 from knowledge.findings import (
@@ -77,6 +78,33 @@ class NotJudged:
 
 
 Verdict = Rated | Undetermined | NoCriteriaApply
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictWords:
+    """A verdict in the words that the wire, the store and the pages share."""
+
+    verdict: str
+    """``rated``, ``undetermined``, ``no-criteria-apply`` or ``not-judged``."""
+    category: str | None = None
+    floor: str | None = None
+    ceiling: str | None = None
+    missing: tuple[str, ...] = ()
+    reason: str | None = None
+
+
+@remembered
+def in_words(verdict: Verdict) -> VerdictWords:
+    """What is rated has its category as floor and as ceiling."""
+    match verdict:
+        case Rated(category):
+            return VerdictWords("rated", category.value, category.value, category.value)
+        case Undetermined(floor, ceiling, missing):
+            return VerdictWords("undetermined", None, floor and floor.value, ceiling.value, missing)
+        case NoCriteriaApply(reason):
+            return VerdictWords("no-criteria-apply", reason=reason.value)
+        case _:
+            assert_never(verdict)
 
 
 @dataclass(frozen=True, slots=True)

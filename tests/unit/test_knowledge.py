@@ -8,7 +8,16 @@ from typing import Any
 
 import pytest
 
-from knowledge.appraisal import NoCriteriaApply, Rated, Undetermined, appraise, appraise_order
+from knowledge.appraisal import (
+    NoCriteriaApply,
+    Rated,
+    Undetermined,
+    Verdict,
+    VerdictWords,
+    appraise,
+    appraise_order,
+    in_words,
+)
 from knowledge.criteria import AllOf, AnyOf, Criterion, Has, Not, Suggests, evaluate, open_concepts
 from knowledge.dates import DateSpan, Within, age_on, place
 from knowledge.findings import Chart, Coding, ConceptId, Entry, Finding, Kind, OrderedProcedure, Presence, ProcedureId
@@ -218,6 +227,20 @@ def test_the_verdict_follows_floor_and_ceiling(
 ) -> None:
     """Best over the variants that hold, cauda equina alone, the disagreement label only where all agree on it."""
     assert appraise(knowledge.topic, procedures, _matches(established, possible)) == verdict
+
+
+@pytest.mark.parametrize(
+    ("verdict", "words"),
+    [
+        (Rated(DISAGREE), VerdictWords("rated", *["may-be-appropriate-disagreement"] * 3)),
+        (Undetermined(NOT, MAY, (A,)), VerdictWords("undetermined", None, NOT.value, MAY.value, ("a",))),
+        (Undetermined(None, MAY, ()), VerdictWords("undetermined", None, None, MAY.value)),
+        (NoCriteriaApply(NoCriteriaReason.NO_VARIANT), VerdictWords("no-criteria-apply", reason="no-variant")),
+    ],
+)
+def test_a_verdict_has_one_set_of_words(verdict: Verdict, words: VerdictWords) -> None:
+    """What is rated is its own floor and ceiling; what is undetermined has no category, and not always a floor."""
+    assert in_words(verdict) == words
 
 
 def test_an_open_set_has_the_worst_floor_and_the_best_ceiling(knowledge: Knowledge) -> None:
