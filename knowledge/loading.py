@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -356,9 +356,9 @@ class _Reader:
             given = [name for name in names if name in data]
             return self._named(f"{path}.{given[0]}", data[given[0]]) if given else None
 
-        sets: Callable[[list[str]], tuple[ValueSetId, ...]] = lambda ids: tuple(  # noqa: E731
-            self._value_set(path, each) for each in ids
-        )
+        def sets(names: list[str]) -> tuple[ValueSetId, ...]:
+            return tuple(self._value_set(path, each) for each in names)
+
         past = data.get("past", "never")
         limits = [name for name in ("at_least", "at_most", "below", "older_than", "days") if name in data]
         value_sets = sets([data["value_set"]] if "value_set" in data else data.get("value_sets", []))

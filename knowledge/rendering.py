@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from knowledge.criteria import AllOf, AnyOf, Criterion, Has, Not, Suggests
-from knowledge.findings import ConceptId
+from knowledge.findings import Coding, ConceptId
 from knowledge.guideline import (
     AppropriatenessCategory,
     ClosingRule,
@@ -18,7 +18,7 @@ from knowledge.guideline import (
     Topic,
 )
 from knowledge.knowledge import Knowledge
-from knowledge.vocabulary import Strength, ValueSet
+from knowledge.vocabulary import ICD_10_CM, Strength, ValueSet, written_code
 
 BEGIN = "<!-- rendered by `python -m knowledge render`: do not edit below -->"
 
@@ -170,13 +170,10 @@ def silence_words(concept: Concept) -> str:
 def _value_set(value_set: ValueSet) -> str:
     strengths = list(value_set.members.values()) + list(value_set.branches.values())
     branches = sorted(
-        f"{_dotted(code)}{'' if strength is Strength.INCLUDED else ' (support)' if strength else ' (excluded)'}"
+        written_code(Coding(ICD_10_CM, code))
+        + ("" if strength is Strength.INCLUDED else " (support)" if strength else " (excluded)")
         for code, strength in value_set.branches.items()
     )
     shown = ", ".join(branches[:12]) + (f" and {len(branches) - 12} more" if len(branches) > 12 else "")
     counts = [strengths.count(each) for each in (Strength.INCLUDED, Strength.SUPPORTING, None)]
     return _row(value_set.id, *(str(count) for count in counts), shown)
-
-
-def _dotted(code: str) -> str:
-    return f"{code[:3]}.{code[3:]}" if len(code) > 3 else code

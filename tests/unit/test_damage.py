@@ -436,6 +436,35 @@ REFUSED: list[tuple[str, str, Change | None, str, str]] = [
         )
         for place in range(4)
     ),
+    ("no exclusive sets", CONTENTS, lambda d: d.update(exclusive=[]), "$.exclusive", "non-empty"),
+    (
+        "an exclusive set that is not there",
+        CONTENTS,
+        lambda d: d["exclusive"].append(["fever", "luck"]),
+        "$.exclusive[8]",
+        "no such value set: luck",
+    ),
+    (
+        "look-alikes that are not there",
+        CONTENTS,
+        lambda d: d.update(never_counts="luck"),
+        "$.never_counts",
+        "no such value set: luck",
+    ),
+    (
+        "a set kept apart that is not there",
+        CONTENTS,
+        lambda d: d.update(not_read=["luck"]),
+        "$.not_read",
+        "no such value set: luck",
+    ),
+    (
+        "a set kept apart that is read",
+        TOPIC,
+        lambda d: d["notes"][1]["readings"][0].update(value_set="body-weight"),
+        "$.concepts",
+        "a concept reads body-weight, which contents.json keeps apart",
+    ),
     ("no closing rule", TOPIC, lambda d: d["entry"].update(closed_when=[]), "$.entry.closed_when", "non-empty"),
     (
         "a closing rule of nothing",
