@@ -16,10 +16,10 @@ from knowledge.appraisal import LOWEST, Appraisal, NoCriteriaApply, Rated, Undet
 from knowledge.findings import Presence
 from knowledge.guideline import Topic
 from knowledge.pain import LOW_BACK_PAIN
-from knowledge.values import dataclass
+from knowledge.values import hot_dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@hot_dataclass(frozen=True, slots=True)
 class CardSettings:
     """A site's choices for cards."""
 
@@ -29,7 +29,7 @@ class CardSettings:
     """Where clinicians reach this service and its guideline page, for links; None where they do not."""
 
 
-@dataclass(frozen=True, slots=True)
+@hot_dataclass(frozen=True, slots=True)
 class Draft:
     """The draft order a card is about, and what stands beside it in the session."""
 
@@ -45,7 +45,7 @@ class Draft:
     """Its id is its own; another draft with the same id would be changed in its place."""
 
 
-@dataclass(frozen=True, slots=True)
+@hot_dataclass(frozen=True, slots=True)
 class Advice:
     """What a card says, before it is written for one client."""
 

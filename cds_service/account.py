@@ -8,10 +8,10 @@ from functools import lru_cache
 from cards.card import Card
 from knowledge.appraisal import Appraisal, NotJudged, in_words
 from knowledge.findings import Chart, PrefetchKey
-from knowledge.values import dataclass
+from knowledge.values import hot_dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@hot_dataclass(frozen=True, slots=True)
 class Told:
     """The verdict on one order."""
 
@@ -27,7 +27,7 @@ class Told:
     possible: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@hot_dataclass(frozen=True, slots=True)
 class Delivery:
     """How each part of a chart arrived: ``complete``, ``incomplete`` or ``missing``."""
 
@@ -39,7 +39,7 @@ class Delivery:
     missing: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@hot_dataclass(frozen=True, slots=True)
 class Account:
     """What one call came to."""
 

@@ -31,19 +31,19 @@ from knowledge.inference import (
 )
 from knowledge.knowledge import Knowledge
 from knowledge.recognition import recognise
-from knowledge.values import dataclass
+from knowledge.values import hot_dataclass
 
 LOWEST = AppropriatenessCategory.USUALLY_NOT_APPROPRIATE
 
 
-@dataclass(frozen=True, slots=True)
+@hot_dataclass(frozen=True, slots=True)
 class Rated:
     """The table rates the order, whatever of the open questions is true."""
 
     category: AppropriatenessCategory
 
 
-@dataclass(frozen=True, slots=True)
+@hot_dataclass(frozen=True, slots=True)
 class Undetermined:
     """The rating lies between a floor (None: no variant holds) and a ceiling."""
 
@@ -55,7 +55,7 @@ class Undetermined:
     """Some but not all of the procedures an order with open contrast stands for have the lowest floor."""
 
 
-@dataclass(frozen=True, slots=True)
+@hot_dataclass(frozen=True, slots=True)
 class NoCriteriaApply:
     reason: NoCriteriaReason
 
@@ -69,7 +69,7 @@ class NotJudgedReason(StrEnum):
     STATUS = "status"
 
 
-@dataclass(frozen=True, slots=True)
+@hot_dataclass(frozen=True, slots=True)
 class NotJudged:
     """A draft for a lumbar study that is not judged, whatever the guideline says."""
 
@@ -80,7 +80,7 @@ class NotJudged:
 Verdict = Rated | Undetermined | NoCriteriaApply
 
 
-@dataclass(frozen=True, slots=True)
+@hot_dataclass(frozen=True, slots=True)
 class VerdictWords:
     """A verdict in the words that the wire, the store and the pages share."""
 
@@ -107,7 +107,7 @@ def in_words(verdict: Verdict) -> VerdictWords:
             assert_never(verdict)
 
 
-@dataclass(frozen=True, slots=True)
+@hot_dataclass(frozen=True, slots=True)
 class Appraisal:
     """The verdict on one order, and everything it rests on."""
 

@@ -10,7 +10,7 @@ from typing import ParamSpec, TypeVar, cast
 from knowledge.criteria import evaluate, open_concepts
 from knowledge.findings import ConceptId, Finding, Findings, Presence
 from knowledge.guideline import Scenario, Topic, Variant
-from knowledge.values import dataclass
+from knowledge.values import hot_dataclass
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -36,7 +36,7 @@ class Standing(Enum):
 _STANDING = {True: Standing.ESTABLISHED, None: Standing.POSSIBLE, False: Standing.RULED_OUT}
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@hot_dataclass(frozen=True, slots=True, eq=False)
 class VariantMatch:
     """One variant against the findings.
 

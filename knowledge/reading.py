@@ -20,7 +20,7 @@ from knowledge.findings import (
 )
 from knowledge.guideline import Concept, ConceptReading, Threshold, Topic
 from knowledge.orders import OrderCodes
-from knowledge.values import dataclass
+from knowledge.values import hot_dataclass
 from knowledge.vocabulary import Strength, Vocabulary, at_or_above
 
 NOT_READ = "not read"
@@ -29,7 +29,7 @@ NOT_READ = "not read"
 STATEMENTS = (Kind.REASON, Kind.CONDITION, Kind.PROCEDURE, Kind.OBSERVATION)
 
 
-@dataclass(frozen=True, slots=True)
+@hot_dataclass(frozen=True, slots=True)
 class Onset:
     """The low back pain Condition that dates the pain, and its onset where it has one."""
 
@@ -37,7 +37,7 @@ class Onset:
     began: DateSpan | None
 
 
-@dataclass(slots=True)
+@hot_dataclass(slots=True)
 class Case:
     """Everything that one reading looks at, and what follows from it, gone through once."""
 
@@ -138,7 +138,7 @@ class Case:
         return entry.date is None or entry.date.earliest <= self.as_of
 
 
-@dataclass(slots=True)
+@hot_dataclass(slots=True)
 class Weighing:
     """What speaks for a concept, what leaves it open, and what denies it."""
 
