@@ -16,13 +16,13 @@ from cards.wording import instead, summaries
 from cards.wording.detail import detail
 from cards.wording.words import GUIDELINE_LINK, REFERENCE_DETAIL, REFERENCE_SUMMARY
 from knowledge.appraisal import LOWEST, Appraisal, NoCriteriaApply, Rated, Undetermined, deciding_variants
-from knowledge.episodes import LOW_BACK_PAIN
 from knowledge.findings import ConceptId, Presence
 from knowledge.guideline import Topic
-from knowledge.values import dataclass
+from knowledge.pain import LOW_BACK_PAIN
+from knowledge.values import hot_dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@hot_dataclass(frozen=True, slots=True)
 class CardSettings:
     """A site's choices for cards."""
 
@@ -32,7 +32,7 @@ class CardSettings:
     """Where clinicians reach this service and its guideline page, for links; None where they do not."""
 
 
-@dataclass(frozen=True, slots=True)
+@hot_dataclass(frozen=True, slots=True)
 class Draft:
     """The draft order a card is about, and what stands beside it in the session."""
 
@@ -48,7 +48,7 @@ class Draft:
     """Its id is its own; another draft with the same id would be changed in its place."""
 
 
-@dataclass(frozen=True, slots=True)
+@hot_dataclass(frozen=True, slots=True)
 class Advice:
     """What a card says, before it is written for one client."""
 

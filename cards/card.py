@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from knowledge.guideline import CodedText
-from knowledge.values import dataclass
+from knowledge.values import hot_dataclass
 
 
 class Indicator(StrEnum):
@@ -31,7 +31,7 @@ class CardKind(StrEnum):
     """Where the guideline can be read."""
 
 
-@dataclass(frozen=True, slots=True)
+@hot_dataclass(frozen=True, slots=True)
 class Action:
     """One change to the session's orders: ``create`` or ``update`` with a resource, ``delete`` with a reference."""
 
@@ -41,7 +41,7 @@ class Action:
     resource_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@hot_dataclass(frozen=True, slots=True)
 class Suggestion:
     """A button that carries out an alternative; its actions apply together."""
 
@@ -51,20 +51,20 @@ class Suggestion:
     actions: tuple[Action, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@hot_dataclass(frozen=True, slots=True)
 class Link:
     label: str
     url: str
 
 
-@dataclass(frozen=True, slots=True)
+@hot_dataclass(frozen=True, slots=True)
 class Source:
     label: str
     url: str
     topic: CodedText
 
 
-@dataclass(frozen=True, slots=True)
+@hot_dataclass(frozen=True, slots=True)
 class Card:
     """One piece of advice on one order."""
 

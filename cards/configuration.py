@@ -7,7 +7,7 @@ from typing import Any
 
 from cards.card import Card, CardKind, Indicator
 from cards.profiles import CARD_TYPE_NAMES
-from knowledge.values import dataclass
+from knowledge.values import hot_dataclass
 
 MAX_CARDS = "max-cards"
 _MOST = 100
@@ -21,7 +21,7 @@ _DESCRIPTIONS = {
 _URGENCY = {Indicator.CRITICAL: 0, Indicator.WARNING: 1, Indicator.INFO: 2}
 
 
-@dataclass(frozen=True, slots=True)
+@hot_dataclass(frozen=True, slots=True)
 class Configuration:
     """What one call asks for."""
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from cards.card import Card
-from knowledge.values import dataclass
+from knowledge.values import hot_dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@hot_dataclass(frozen=True, slots=True)
 class IssuedCard:
     """A card as it is sent to one client, once."""
 

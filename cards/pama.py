@@ -14,8 +14,8 @@ from cards.card import Action
 from cards.emptiness import without_empty
 from cards.override_reasons import CODE_SYSTEMS
 from cards.wording.words import CATEGORY, RATING_LABEL
-from knowledge.appraisal import LOWEST, Appraisal, NoCriteriaApply, NoCriteriaReason, Rated, Undetermined, Verdict
-from knowledge.guideline import AppropriatenessCategory, Topic
+from knowledge.appraisal import LOWEST, Appraisal, NoCriteriaApply, Rated, Undetermined, Verdict
+from knowledge.guideline import AppropriatenessCategory, NoCriteriaReason, Topic
 
 _URL = "http://fhir.org/argonaut/Extension"
 RATING = f"{_URL}/pama-rating"

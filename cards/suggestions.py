@@ -24,7 +24,7 @@ from knowledge.findings import ConceptId, Presence, ProcedureId
 from knowledge.guideline import AppropriatenessCategory, CodedText, Concept, Procedure, Topic
 from knowledge.inference import Standing, VariantMatch, match_variants, remembered
 from knowledge.reading import NOT_READ
-from knowledge.values import dataclass
+from knowledge.values import hot_dataclass
 from knowledge.vocabulary import written_code
 
 PREGNANCY = ConceptId("pregnancy")
@@ -44,7 +44,7 @@ class Instead(Enum):
     NOTHING = "nothing"
 
 
-@dataclass(frozen=True, slots=True)
+@hot_dataclass(frozen=True, slots=True)
 class Alternative:
     """What is suggested instead of an order, and what was passed over for a reason."""
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, assert_never
+from typing import Any
 
 from cards.card import Action, Link, Suggestion
 from cards.emptiness import filled
 from cards.issue import IssuedCard
-from knowledge.appraisal import Appraisal, NoCriteriaApply, NotJudged, Rated, Undetermined
+from knowledge.appraisal import Appraisal, NotJudged, in_words
 from knowledge.findings import Finding
 from knowledge.guideline import CodedText, Topic
 
@@ -99,44 +99,25 @@ def appraisal_json(topic: Topic, judged: Appraisal | NotJudged) -> Json:
             "reason": judged.reason.value,
             "guideline": topic.reference,
         }
+    words = in_words(judged.verdict)
     internal = topic.internal
     variants = filled({"established": list(judged.established), "possible": list(judged.possible)})
     findings = [_finding_json(finding) for finding in judged.findings.values() if finding.concept not in internal]
     return filled(
         {
             "order": judged.order.reference,
-            **_verdict_json(judged),
+            "verdict": words.verdict,
+            "procedures": list(judged.order.procedures),
+            "category": words.category,
+            "floor": words.floor,
+            "ceiling": words.ceiling,
+            "missing": list(words.missing),
+            "reason": words.reason,
             "variants": variants,
             "findings": findings,
             "guideline": topic.reference,
         }
     )
-
-
-def _verdict_json(judged: Appraisal) -> Json:
-    procedures = list(judged.order.procedures)
-    match judged.verdict:
-        case Rated(category):
-            value = category.value
-            return {
-                "verdict": "rated",
-                "procedures": procedures,
-                "category": value,
-                "floor": value,
-                "ceiling": value,
-            }
-        case Undetermined(floor, ceiling, missing):
-            return {
-                "verdict": "undetermined",
-                "procedures": procedures,
-                "floor": floor.value if floor is not None else None,
-                "ceiling": ceiling.value,
-                "missing": list(missing),
-            }
-        case NoCriteriaApply(reason):
-            return {"verdict": "no-criteria-apply", "procedures": procedures, "reason": reason.value}
-        case _:
-            assert_never(judged.verdict)
 
 
 def _finding_json(finding: Finding) -> Json:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import assert_never
 
 from cards.card import Card
-from knowledge.appraisal import Appraisal, NoCriteriaApply, NotJudged, Rated, Undetermined
+from knowledge.appraisal import Appraisal, NotJudged, in_words
 from knowledge.findings import Chart, PrefetchKey
-from knowledge.values import dataclass
+from knowledge.values import hot_dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@hot_dataclass(frozen=True, slots=True)
 class Told:
     """The verdict on one order."""
 
@@ -28,7 +27,7 @@ class Told:
     possible: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@hot_dataclass(frozen=True, slots=True)
 class Delivery:
     """How each part of a chart arrived: ``complete``, ``incomplete`` or ``missing``."""
 
@@ -40,7 +39,7 @@ class Delivery:
     missing: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@hot_dataclass(frozen=True, slots=True)
 class Account:
     """What one call came to."""
 
@@ -66,16 +65,18 @@ def tell(judged: Appraisal | NotJudged) -> Told:
     """The verdict on one order, as words."""
     if isinstance(judged, NotJudged):
         return Told("not-judged", reason=judged.reason.value)
-    about = judged.order.procedures, judged.established, judged.possible
-    match judged.verdict:
-        case Rated(category):
-            return Told("rated", category.value, category.value, category.value, None, (), *about)
-        case Undetermined(floor, ceiling, missing):
-            return Told("undetermined", None, floor and floor.value, ceiling.value, None, missing, *about)
-        case NoCriteriaApply(reason):
-            return Told("no-criteria-apply", None, None, None, reason.value, (), *about)
-        case _:
-            assert_never(judged.verdict)
+    words = in_words(judged.verdict)
+    return Told(
+        words.verdict,
+        words.category,
+        words.floor,
+        words.ceiling,
+        words.reason,
+        words.missing,
+        judged.order.procedures,
+        judged.established,
+        judged.possible,
+    )
 
 
 @lru_cache(256)

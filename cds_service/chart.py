@@ -73,7 +73,7 @@ from knowledge.findings import (
     PrefetchKey,
     Prescription,
 )
-from knowledge.loading import Knowledge
+from knowledge.knowledge import Knowledge
 
 Json = dict[str, Any]
 

@@ -17,9 +17,9 @@ from cds_service.problems import Problem
 from cds_service.raw_resources import each_apart, is_denied
 from knowledge.appraisal import NotJudged, NotJudgedReason
 from knowledge.findings import Coding, Entry, Kind, OrderedProcedure, ProcedureId
-from knowledge.loading import Knowledge
+from knowledge.knowledge import Knowledge
 from knowledge.orders import ConflictingCodes, Study
-from knowledge.values import dataclass
+from knowledge.values import hot_dataclass
 from knowledge.vocabulary import read_coding
 
 Json = dict[str, Any]
@@ -29,7 +29,7 @@ _ORDERS = ("ServiceRequest", "ProcedureRequest", "DiagnosticOrder")
 _BILLING = "billing-options"
 
 
-@dataclass(frozen=True, slots=True)
+@hot_dataclass(frozen=True, slots=True)
 class DraftOrder:
     """A draft for a lumbar study: what it orders, or why it is not judged; and the resource as it was sent."""
 
@@ -41,7 +41,7 @@ class DraftOrder:
     """No other draft has its id."""
 
 
-@dataclass(frozen=True, slots=True)
+@hot_dataclass(frozen=True, slots=True)
 class _Imaging:
     draft: Draft
     reference: str
@@ -50,7 +50,7 @@ class _Imaging:
     """What its words stand for, where it has no code of a known system."""
 
 
-@dataclass(frozen=True, slots=True)
+@hot_dataclass(frozen=True, slots=True)
 class _Part:
     """A draft that may be a part of a study."""
 

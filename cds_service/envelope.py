@@ -16,7 +16,7 @@ from cds_service.long_bodies import LONG, Entries, parse_long
 from cds_service.prefetch import bare_id, relative
 from cds_service.problems import Problem, bad_request
 from knowledge.schema import Schema
-from knowledge.values import dataclass
+from knowledge.values import hot_dataclass
 
 Json = dict[str, Any]
 
@@ -25,7 +25,7 @@ MOST_ENTRIES = 50_000
 MOST_DRAFTS = 500
 
 
-@dataclass(frozen=True, slots=True)
+@hot_dataclass(frozen=True, slots=True)
 class Draft:
     """One draft order as the client sent it."""
 
@@ -33,7 +33,7 @@ class Draft:
     full_url: object
 
 
-@dataclass(frozen=True, slots=True)
+@hot_dataclass(frozen=True, slots=True)
 class HookRequest:
     """A hook call, with everything in it that is used."""
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from cards.card import Card
-from cds_service.explanation import ChartRead, EntryRead, EvidenceFound, OrderExplained, VerdictReached, explained
+from cds_service.explanation import ChartRead, EntryRead, EvidenceFound, OrderExplained, explained
 from cds_service.order_hooks import Judged
+from knowledge.appraisal import VerdictWords
 from knowledge.guideline import Topic
 
 
@@ -87,7 +88,7 @@ def _evidence(evidence: EvidenceFound) -> str:
     return " | ".join(part for part in parts if part)
 
 
-def _verdict(reached: VerdictReached) -> str:
+def _verdict(reached: VerdictWords) -> str:
     match reached.verdict:
         case "rated":
             return f"rated {reached.category}: floor and ceiling agree"

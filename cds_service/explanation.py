@@ -8,7 +8,7 @@ from typing import Any
 
 from cards.emptiness import without_empty
 from cds_service.order_hooks import Judged
-from knowledge.appraisal import Appraisal, NoCriteriaApply, NotJudged, Rated, Undetermined, deciding_variants
+from knowledge.appraisal import Appraisal, NotJudged, VerdictWords, deciding_variants, in_words
 from knowledge.findings import Chart, Entry, Evidence, Finding
 from knowledge.guideline import Topic
 from knowledge.inference import Standing, VariantMatch
@@ -103,20 +103,9 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
-class VerdictReached:
-    verdict: str
-    """``rated``, ``undetermined``, ``no-criteria-apply`` or ``not-judged``."""
-    category: str | None = None
-    floor: str | None = None
-    ceiling: str | None = None
-    missing: tuple[str, ...] = ()
-    reason: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class OrderExplained:
     order: str
-    verdict: VerdictReached
+    verdict: VerdictWords
     as_of: str | None = None
     procedures: tuple[str, ...] = ()
     reasons: tuple[EntryRead, ...] = ()
@@ -185,13 +174,13 @@ def _entry(entry: Entry) -> EntryRead:
 
 def _order(topic: Topic, judged: Appraisal | NotJudged, written: Written) -> OrderExplained:
     if isinstance(judged, NotJudged):
-        return OrderExplained(judged.order, VerdictReached("not-judged", reason=judged.reason.value))
+        return OrderExplained(judged.order, VerdictWords("not-judged", reason=judged.reason.value))
     shown = [finding for finding in judged.findings.values() if finding.concept not in topic.internal]
     concepts = [_concept(topic, finding, written, note=False) for finding in shown]
     notes = [_concept(topic, finding, written, note=True) for finding in judged.reading.notes.values()]
     return OrderExplained(
         order=judged.order.reference,
-        verdict=_verdict(judged),
+        verdict=in_words(judged.verdict),
         as_of=judged.as_of.isoformat(),
         procedures=tuple(judged.order.procedures),
         reasons=tuple(_entry(reason) for reason in judged.order.reasons),
@@ -255,14 +244,3 @@ def _cells(topic: Topic, judged: Appraisal) -> Iterator[Cell]:
                 rating.sources,
                 match.variant in deciding,
             )
-
-
-def _verdict(judged: Appraisal) -> VerdictReached:
-    match judged.verdict:
-        case Rated(category):
-            return VerdictReached("rated", category.value, category.value, category.value)
-        case Undetermined(floor, ceiling, missing):
-            lowest = floor.value if floor is not None else None
-            return VerdictReached("undetermined", None, lowest, ceiling.value, missing)
-        case NoCriteriaApply(reason):
-            return VerdictReached("no-criteria-apply", reason=reason.value)

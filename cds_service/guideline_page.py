@@ -15,11 +15,12 @@ from knowledge.guideline import (
     Concept,
     ConceptReading,
     Procedure,
+    ReadingKind,
     RelativeRadiationLevel,
     Topic,
 )
-from knowledge.loading import Knowledge
-from knowledge.rendering import criterion_words, reading_words, silence_words, threshold_words
+from knowledge.knowledge import Knowledge
+from knowledge.rendering import closing_words, criterion_words, reading_words, silence_words, threshold_words
 from knowledge.vocabulary import (
     CPT,
     HCPCS,
@@ -36,14 +37,14 @@ DOES = {Strength.INCLUDED: "decides", Strength.SUPPORTING: "supports", None: "ex
 
 # The resource an entry of this kind of reading is; a statement is a Condition or, by its system, a Procedure.
 _RESOURCE = {
-    "medication": "MedicationRequest",
-    "steroid-courses": "MedicationRequest",
-    "drug-for-pain": "MedicationRequest",
-    "therapy": "Procedure",
-    "referral": "ServiceRequest",
-    "measurement": "Observation",
-    "interpretation": "Observation",
-    "positive": "Observation",
+    ReadingKind.MEDICATION: "MedicationRequest",
+    ReadingKind.STEROID_COURSES: "MedicationRequest",
+    ReadingKind.DRUG_FOR_PAIN: "MedicationRequest",
+    ReadingKind.THERAPY: "Procedure",
+    ReadingKind.REFERRAL: "ServiceRequest",
+    ReadingKind.MEASUREMENT: "Observation",
+    ReadingKind.INTERPRETATION: "Observation",
+    ReadingKind.POSITIVE: "Observation",
 }
 _PROCEDURE_SYSTEMS = (CPT, ICD_10_PCS, HCPCS)
 
@@ -106,7 +107,7 @@ class GuidelinePage:
     concepts: tuple[ConceptShown, ...]
     thresholds: tuple[tuple[str, str, str, str], ...]
     modalities: tuple[str, ...]
-    entered_when: str
+    closed_when: tuple[str, ...]
 
 
 SHORT = {
@@ -133,7 +134,7 @@ def guideline_page(knowledge: Knowledge, index: CodeIndex) -> GuidelinePage:
             for each in topic.thresholds.values()
         ),
         modalities=tuple(dict.fromkeys(row.procedure.modality for row in rows)),
-        entered_when=_unwrapped(criterion_words(topic.entry, _namer(topic))),
+        closed_when=tuple(_unwrapped(closing_words(topic, rule, _namer(topic))) for rule in topic.closed_when),
     )
 
 

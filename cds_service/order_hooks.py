@@ -36,8 +36,8 @@ from cds_service.visit import Visit
 from knowledge.appraisal import Appraisal, NotJudged, appraise_order
 from knowledge.findings import Chart, OrderedProcedure
 from knowledge.guideline import Topic
-from knowledge.loading import Knowledge
-from knowledge.values import dataclass
+from knowledge.knowledge import Knowledge
+from knowledge.values import hot_dataclass
 
 NewUuid = Callable[[], str]
 
@@ -49,7 +49,7 @@ MOST_LOOKS = 100_000
 """Entries of a chart that some value set knows, times orders that are judged: this many take some seconds."""
 
 
-@dataclass(frozen=True, slots=True)
+@hot_dataclass(frozen=True, slots=True)
 class JudgedOrder:
     """One draft order, what came of it, and the card that it deserves, if any."""
 
@@ -58,7 +58,7 @@ class JudgedOrder:
     card: Card | None
 
 
-@dataclass(frozen=True, slots=True)
+@hot_dataclass(frozen=True, slots=True)
 class Judged:
     """What one call came to: each order that was looked at, and the chart that was read."""
 
@@ -134,7 +134,7 @@ class Judge:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@hot_dataclass(frozen=True, slots=True)
 class Answer:
     """What one client is sent: the cards with their names, and the whole as JSON."""
 
@@ -163,7 +163,7 @@ def compose(topic: Topic, judged: Judged, call: HookRequest, client: Client, sha
 Remember = Callable[[str, Client, Judged, Account, tuple[IssuedCard, ...]], None]
 
 
-@dataclass(frozen=True, slots=True)
+@hot_dataclass(frozen=True, slots=True)
 class OrderHooks:
     """Answers the calls of the services, and has them remembered."""
 

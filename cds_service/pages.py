@@ -23,7 +23,7 @@ from cds_service.settings import Settings
 from cds_service.store import Store
 from knowledge.findings import ConceptId
 from knowledge.guideline import Topic
-from knowledge.loading import Knowledge
+from knowledge.knowledge import Knowledge
 
 if TYPE_CHECKING:
     from cds_service.guideline_page import GuidelinePage

@@ -9,7 +9,7 @@ from typing import Any
 from cds_service.fhir_elements import word
 from cds_service.long_bodies import Entries
 from knowledge.findings import Gap, PrefetchKey
-from knowledge.values import dataclass
+from knowledge.values import hot_dataclass
 
 Json = dict[str, Any]
 
@@ -72,7 +72,7 @@ def bare_id(value: str) -> str:
     return value.strip().rsplit("/", 1)[-1]
 
 
-@dataclass(slots=True)
+@hot_dataclass(slots=True)
 class Delivery:
     """One part of the chart as it arrived."""
 
@@ -102,7 +102,7 @@ Place = tuple[list[Any] | Entries, int]
 """An entry of a list."""
 
 
-@dataclass(slots=True)
+@hot_dataclass(slots=True)
 class Delivered:
     """Everything that arrived with one call."""
 

@@ -10,10 +10,10 @@ from cards.issue import IssuedCard
 from cds_service.account import Account
 from cds_service.clients import Client
 from cds_service.order_hooks import Judged
-from knowledge.values import dataclass
+from knowledge.values import hot_dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@hot_dataclass(frozen=True, slots=True)
 class CallRecord:
     """The rows that one call adds to the store; storing them again adds nothing."""
 
@@ -22,7 +22,7 @@ class CallRecord:
     suggestions: tuple[dict[str, Any], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@hot_dataclass(frozen=True, slots=True)
 class Occasion:
     """When, where and for whom a call was answered."""
 

@@ -8,7 +8,7 @@ from cds_service.codings import codings_of
 from cds_service.fhir_elements import status_code
 from cds_service.raw_resources import CODE_OF, KINDS
 from knowledge.extent import says_nothing
-from knowledge.loading import Knowledge
+from knowledge.knowledge import Knowledge
 
 Json = dict[str, Any]
 

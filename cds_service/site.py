@@ -12,7 +12,7 @@ from typing import Any
 from cards.profiles import THERAPY
 from knowledge.findings import Coding, PrefetchKey
 from knowledge.guideline import CodedText
-from knowledge.loading import Knowledge
+from knowledge.knowledge import Knowledge
 from knowledge.vocabulary import read_coding
 
 # Epic creates an order from a preference list by this coding alone (Epic on FHIR, CDS Hooks, "Suggestions").

@@ -13,7 +13,7 @@ from cds_service.guideline_page import SHORT
 from cds_service.patients import SyntheticPatient, draft_order, patients, resources
 from knowledge.findings import Coding, ProcedureId
 from knowledge.guideline import CodedText, Procedure
-from knowledge.loading import Knowledge
+from knowledge.knowledge import Knowledge
 
 Json = dict[str, Any]
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from knowledge.criteria import AllOf, AnyOf, Criterion, Has, Not, Suggests, concepts_of
 from knowledge.findings import ConceptId
-from knowledge.guideline import Topic, Variant
+from knowledge.guideline import ReadingKind, Topic, Variant
 from knowledge.sources import Fault, Json, Sources
 
 
@@ -124,21 +124,30 @@ def _radiation(data: Json) -> Found:
 def _criteria(topic: Topic) -> Found:
     """Every concept is asked for, and a red flag makes some variant hold."""
     leads_to = {concept for variant in topic.variants.values() for concept in _affirmed(variant.criterion)}
-    asked = {*concepts_of(topic.entry), *(concept for each in topic.variants.values() for concept in each.concepts)}
+    closing = [rule.criterion for rule in topic.closed_when]
+    asked = {concept for criterion in closing for concept in concepts_of(criterion)}
+    asked |= {concept for variant in topic.variants.values() for concept in variant.concepts}
     for place, concept in enumerate(topic.concepts.values()):
         if concept.id not in asked:
             yield f"$.concepts[{place}]", f"no variant asks for {concept.id}"
         elif concept.red_flag and concept.id not in leads_to:
             yield f"$.concepts[{place}]", f"{concept.id} is a red flag, and no variant holds by it"
+    for place, criterion in enumerate(closing):
+        yield from _which(f"$.entry.closed_when[{place}].criterion", topic, criterion)
     for place, variant in enumerate(topic.variants.values()):
         where = f"$.variants[{place}].criterion"
-        for concept_id in sorted(_valueless(variant.criterion)):
-            if any(reading.kind == "duration" for reading in topic.concepts[concept_id].readings):
-                yield where, f"does not say which {concept_id}"
+        yield from _which(where, topic, variant.criterion)
         if variant.number in topic.remaining_variants:
             yield from _remaining(where, topic, variant, leads_to)
         elif _denied(variant.criterion):
             yield "$.remaining_variants", f"variant {variant.number} asks that others do not hold, and is not listed"
+
+
+def _which(where: str, topic: Topic, criterion: Criterion) -> Found:
+    """A duration that is asked for is named."""
+    for concept_id in sorted(_valueless(criterion)):
+        if any(reading.kind is ReadingKind.DURATION for reading in topic.concepts[concept_id].readings):
+            yield where, f"does not say which {concept_id}"
 
 
 def _remaining(where: str, topic: Topic, variant: Variant, leads_to: set[ConceptId]) -> Found:
@@ -208,12 +217,12 @@ def _denied(criterion: Criterion) -> set[ConceptId]:
 
 # What has to be delivered before silence means that nothing of this kind is there.
 _NEEDED = {
-    "statement": "conditions",
-    "medication": "medications",
-    "steroid-courses": "medications",
-    "drug-for-pain": "medications",
-    "therapy": "procedures",
-    "age": "patient",
+    ReadingKind.STATEMENT: "conditions",
+    ReadingKind.MEDICATION: "medications",
+    ReadingKind.STEROID_COURSES: "medications",
+    ReadingKind.DRUG_FOR_PAIN: "medications",
+    ReadingKind.THERAPY: "procedures",
+    ReadingKind.AGE: "patient",
 }
 
 
@@ -228,11 +237,12 @@ def _silence(sources: Sources) -> Found:
         if not isinstance(concept["silence"], dict):
             continue
         for reading in concept["readings"]:
-            need = _NEEDED.get(reading["kind"])
+            kind = ReadingKind(reading["kind"])
+            need = _NEEDED.get(kind)
             # A drug of which no code decides leaves a concept open, where it is seen.
-            decides = reading["kind"] != "medication" or reading["value_set"] in sources.value_sets
+            decides = kind is not ReadingKind.MEDICATION or reading["value_set"] in sources.value_sets
             if need and decides and need not in concept["silence"]["needs"]:
-                yield f"$.concepts[{number}].silence.needs", f"{need} is not listed, where {reading['kind']} looks"
+                yield f"$.concepts[{number}].silence.needs", f"{need} is not listed, where {kind} looks"
 
 
 def _sets(concept: Json) -> set[str]:
@@ -273,7 +283,7 @@ def _reading(where: str, reading: Json, thresholds: Mapping[str, Json], adult_ag
         threshold = thresholds.get(reading.get(part, ""))
         if threshold is not None and threshold.get("unit") != "d":
             yield f"{where}.{part}", f"{reading[part]} is no number of days"
-    if reading["kind"] == "age":
+    if reading["kind"] == ReadingKind.AGE:
         yield from _ascending(f"{where}.at_least", thresholds, adult_age, reading["at_least"])
     for smaller, greater in _ORDERED:
         if smaller in reading and greater in reading:

@@ -5,10 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import date
 from enum import StrEnum
+from typing import assert_never
 
-from knowledge import episodes
-from knowledge.findings import Chart, ConceptId, Finding, Findings, OrderedProcedure, Presence, ProcedureId, Reading
-from knowledge.guideline import AppropriatenessCategory, Topic
+from knowledge.criteria import evaluate
+from knowledge.findings import (
+    Chart,
+    ChartFindings,
+    ConceptId,
+    Finding,
+    Findings,
+    OrderedProcedure,
+    Presence,
+    ProcedureId,
+)
+from knowledge.guideline import AppropriatenessCategory, NoCriteriaReason, Topic
 from knowledge.inference import (
     Standing,
     State,
@@ -17,33 +27,23 @@ from knowledge.inference import (
     match_variants,
     remembered,
     states_of,
-    topic_entered,
     variants_in,
 )
-from knowledge.loading import Knowledge
+from knowledge.knowledge import Knowledge
 from knowledge.recognition import recognise
-from knowledge.values import dataclass
+from knowledge.values import hot_dataclass
 
 LOWEST = AppropriatenessCategory.USUALLY_NOT_APPROPRIATE
 
 
-class NoCriteriaReason(StrEnum):
-    """Why the guideline says nothing of an order."""
-
-    NOT_A_RATED_PROCEDURE = "not-a-rated-procedure"
-    NO_LOW_BACK_PAIN_INDICATION = "no-low-back-pain-indication"
-    OUT_OF_SCOPE_INDICATION = "out-of-scope-indication"
-    NO_VARIANT = "no-variant"
-
-
-@dataclass(frozen=True, slots=True)
+@hot_dataclass(frozen=True, slots=True)
 class Rated:
     """The table rates the order, whatever of the open questions is true."""
 
     category: AppropriatenessCategory
 
 
-@dataclass(frozen=True, slots=True)
+@hot_dataclass(frozen=True, slots=True)
 class Undetermined:
     """The rating lies between a floor (None: no variant holds) and a ceiling."""
 
@@ -55,7 +55,7 @@ class Undetermined:
     """Some but not all of the procedures an order with open contrast stands for have the lowest floor."""
 
 
-@dataclass(frozen=True, slots=True)
+@hot_dataclass(frozen=True, slots=True)
 class NoCriteriaApply:
     reason: NoCriteriaReason
 
@@ -69,7 +69,7 @@ class NotJudgedReason(StrEnum):
     STATUS = "status"
 
 
-@dataclass(frozen=True, slots=True)
+@hot_dataclass(frozen=True, slots=True)
 class NotJudged:
     """A draft for a lumbar study that is not judged, whatever the guideline says."""
 
@@ -80,13 +80,40 @@ class NotJudged:
 Verdict = Rated | Undetermined | NoCriteriaApply
 
 
-@dataclass(frozen=True, slots=True)
+@hot_dataclass(frozen=True, slots=True)
+class VerdictWords:
+    """A verdict in the words that the wire, the store and the pages share."""
+
+    verdict: str
+    """``rated``, ``undetermined``, ``no-criteria-apply`` or ``not-judged``."""
+    category: str | None = None
+    floor: str | None = None
+    ceiling: str | None = None
+    missing: tuple[str, ...] = ()
+    reason: str | None = None
+
+
+@remembered
+def in_words(verdict: Verdict) -> VerdictWords:
+    """What is rated has its category as floor and as ceiling."""
+    match verdict:
+        case Rated(category):
+            return VerdictWords("rated", category.value, category.value, category.value)
+        case Undetermined(floor, ceiling, missing):
+            return VerdictWords("undetermined", None, floor and floor.value, ceiling.value, missing)
+        case NoCriteriaApply(reason):
+            return VerdictWords("no-criteria-apply", reason=reason.value)
+        case _:
+            assert_never(verdict)
+
+
+@hot_dataclass(frozen=True, slots=True)
 class Appraisal:
     """The verdict on one order, and everything it rests on."""
 
     order: OrderedProcedure
     as_of: date
-    reading: Reading
+    reading: ChartFindings
     matches: tuple[VariantMatch, ...]
     verdict: Verdict
 
@@ -145,21 +172,13 @@ def _closed(
     """Why the topic is not entered; None where it is."""
     if not procedures:
         return NoCriteriaReason.NOT_A_RATED_PROCEDURE
-    elsewhere = [findings[concept].presence for concept in (HIGH_ENERGY_TRAUMA, OTHER_INDICATION)]
-    if Presence.PRESENT in elsewhere:
-        return NoCriteriaReason.OUT_OF_SCOPE_INDICATION
-    if Presence.PRESENT not in (findings[episodes.LOW_BACK_PAIN].presence, findings[CAUDA_EQUINA_REASON].presence):
-        return NoCriteriaReason.NO_LOW_BACK_PAIN_INDICATION
-    if topic_entered(topic, findings) is not True:
-        return NoCriteriaReason.OUT_OF_SCOPE_INDICATION
-    if is_child and findings[episodes.DURATION].value == episodes.SUBACUTE_OR_CHRONIC:
-        return NoCriteriaReason.OUT_OF_SCOPE_INDICATION
+    for rule in topic.closed_when:
+        if rule.children_only and not is_child:
+            continue
+        truth = evaluate(rule.criterion, findings)
+        if truth or (truth is None and rule.unknown_closes):
+            return rule.reason
     return None
-
-
-HIGH_ENERGY_TRAUMA = ConceptId("high-energy-trauma")
-OTHER_INDICATION = ConceptId("other-indication")
-CAUDA_EQUINA_REASON = ConceptId("cauda-equina-reason")
 
 
 @remembered

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from knowledge.findings import Coding, ConceptId, ProcedureId, ValueSetId
 from knowledge.guideline import Concept, ConceptReading
-from knowledge.loading import Knowledge
+from knowledge.knowledge import Knowledge
 from knowledge.vocabulary import ICD_10_CM, Strength, ValueSet, at_or_above
 
 
@@ -87,8 +87,6 @@ def value_sets_of(concept: Concept) -> dict[ValueSetId, ConceptReading]:
     found: dict[ValueSetId, ConceptReading] = {}
     for reading in concept.readings:
         named = [*reading.value_sets, *reading.plain, *reading.fallback]
-        # The codes of the duration stand in value sets named as the two durations are.
-        named += [ValueSetId(name.id) for name in (reading.acute, reading.chronic) if name is not None]
         named += [reading.route_needed] if reading.route_needed is not None else []
         for value_set in named:
             found.setdefault(value_set, reading)

@@ -1,4 +1,4 @@
-"""Whether a topic's folder is whole: every file that `contents.json` lists, with as many codes as it says."""
+"""Whether a topic's folder is whole: every file that `contents.json` lists, with as many codes and rules as it says."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from knowledge.sources import Fault, Json, Sources
 
 
 def missing_parts(sources: Sources) -> Iterator[Fault]:
-    """Files and codes that went missing, or came without being declared."""
+    """Files, codes and rules that went missing, or came without being declared."""
     listed = sources.contents["valuesets"]
     for name in listed:
         if name not in sources.value_sets:
@@ -26,6 +26,7 @@ def missing_parts(sources: Sources) -> Iterator[Fault]:
     order_codes = sum(len(key["codes"]) for key in keys)
     products = sum(len(group["element"]) for group in sources.products["group"])
     for name, file, path, held in (
+        ("closing_rules", sources.topic_file, "$.entry.closed_when", len(sources.topic["entry"]["closed_when"])),
         ("order_keys", sources.orders_file, "$.keys", len(keys)),
         ("order_codes", sources.orders_file, "$.keys", order_codes),
         ("products", sources.products_file, "$.group", products),

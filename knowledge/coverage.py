@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from knowledge.appraisal import NoCriteriaReason, NotJudgedReason
-from knowledge.episodes import ACUTE, SUBACUTE_OR_CHRONIC
+from knowledge.appraisal import NotJudgedReason
+from knowledge.guideline import NoCriteriaReason
+from knowledge.pain import ACUTE, SUBACUTE_OR_CHRONIC
 from knowledge.sources import Json, KnowledgeError, Sources, read_checked, read_json
 
 _STATES = {"present", "absent", "unknown"}

@@ -7,12 +7,12 @@ import re
 from datetime import date, timedelta
 from enum import Enum
 
-from knowledge.values import dataclass
+from knowledge.values import hot_dataclass
 
 _WRITTEN = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?\Z", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@hot_dataclass(frozen=True, slots=True, order=True)
 class DateSpan:
     """The days a written date may mean, both ends included."""
 

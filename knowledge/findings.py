@@ -8,7 +8,7 @@ from enum import Enum, StrEnum
 from typing import NamedTuple, NewType
 
 from knowledge.dates import DateSpan
-from knowledge.values import dataclass
+from knowledge.values import hot_dataclass
 
 ConceptId = NewType("ConceptId", str)
 ProcedureId = NewType("ProcedureId", str)
@@ -58,7 +58,7 @@ class Certainty(Enum):
     REFUTED = "refuted"
 
 
-@dataclass(frozen=True, slots=True)
+@hot_dataclass(frozen=True, slots=True)
 class Course:
     """How long a drug was taken: a length in days (least and most), or an end, or neither."""
 
@@ -71,7 +71,7 @@ class Course:
     """The periods it consists of, where there are several; there may be days between them."""
 
 
-@dataclass(frozen=True, slots=True)
+@hot_dataclass(frozen=True, slots=True)
 class Prescription:
     """What an entry says as a drug: whether it is active, its course, its routes, and what it is for."""
 
@@ -83,7 +83,7 @@ class Prescription:
     indications: tuple[Coding, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@hot_dataclass(frozen=True, slots=True)
 class Measurement:
     """What an observation measured: a number with its unit, a yes, or a coded value; and its interpretation."""
 
@@ -98,7 +98,7 @@ class Measurement:
     """It has a value that could not be read."""
 
 
-@dataclass(frozen=True, slots=True)
+@hot_dataclass(frozen=True, slots=True)
 class Entry:
     """One coded statement of the chart or of the order."""
 
@@ -133,7 +133,7 @@ class Entry:
         return self.start or self.recorded
 
 
-@dataclass(frozen=True, slots=True)
+@hot_dataclass(frozen=True, slots=True)
 class Gap:
     """Something that stands in the request and could not be read."""
 
@@ -143,7 +143,7 @@ class Gap:
     """The part of the chart that is incomplete for it; None where nothing is."""
 
 
-@dataclass(frozen=True, slots=True)
+@hot_dataclass(frozen=True, slots=True)
 class Chart:
     """What was seen of a patient, and which parts of it are known to be complete."""
 
@@ -161,7 +161,7 @@ class Chart:
         return self.delivered | self.unseen_counts_as_empty
 
 
-@dataclass(frozen=True, slots=True)
+@hot_dataclass(frozen=True, slots=True)
 class OrderedProcedure:
     """One draft order for a study of the table."""
 
@@ -184,7 +184,7 @@ class Presence(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
+@hot_dataclass(frozen=True, slots=True)
 class Evidence:
     """An entry that bears on a concept, and how."""
 
@@ -197,7 +197,7 @@ class Evidence:
     """Why it decides, or why it does not: ``suspected``, ``refuted``, ``supporting code`` ..."""
 
 
-@dataclass(frozen=True, slots=True)
+@hot_dataclass(frozen=True, slots=True)
 class Finding:
     """What the chart says of one concept."""
 
@@ -219,8 +219,8 @@ class Finding:
 Findings = Mapping[ConceptId, Finding]
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+@hot_dataclass(frozen=True, slots=True)
+class ChartFindings:
     """Everything read from one chart for one order."""
 
     findings: Findings

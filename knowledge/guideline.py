@@ -109,6 +109,27 @@ class Variant:
     ratings: Mapping[ProcedureId, Rating]
 
 
+class NoCriteriaReason(StrEnum):
+    """Why the guideline says nothing of an order."""
+
+    NOT_A_RATED_PROCEDURE = "not-a-rated-procedure"
+    NO_LOW_BACK_PAIN_INDICATION = "no-low-back-pain-indication"
+    OUT_OF_SCOPE_INDICATION = "out-of-scope-indication"
+    NO_VARIANT = "no-variant"
+
+
+@dataclass(frozen=True, slots=True)
+class ClosingRule:
+    """What keeps the topic from being entered."""
+
+    criterion: Criterion
+    unknown_closes: bool
+    """It holds where its criterion is unknown, too."""
+    children_only: bool
+    reason: NoCriteriaReason
+    why: str
+
+
 @dataclass(frozen=True, slots=True)
 class Threshold:
     """A number of our reading, with its unit, its source and its reason."""
@@ -130,11 +151,33 @@ class Threshold:
         return int(self.value)
 
 
+class ReadingKind(StrEnum):
+    """How entries speak of a concept."""
+
+    INDICATION = "indication"
+    DURATION = "duration"
+    STATEMENT = "statement"
+    REASON = "reason"
+    STAGING = "staging"
+    RECENT_FRACTURE = "recent-fracture"
+    ELSEWHERE_CURRENT = "elsewhere-current"
+    OLD_FRACTURE = "old-fracture"
+    MEASUREMENT = "measurement"
+    INTERPRETATION = "interpretation"
+    POSITIVE = "positive"
+    REFERRAL = "referral"
+    MEDICATION = "medication"
+    STEROID_COURSES = "steroid-courses"
+    THERAPY = "therapy"
+    DRUG_FOR_PAIN = "drug-for-pain"
+    AGE = "age"
+
+
 @dataclass(frozen=True, slots=True)
 class ConceptReading:
     """One way in which entries speak of a concept; ``kind`` names it, the rest are its parameters."""
 
-    kind: str
+    kind: ReadingKind
     value_sets: tuple[ValueSetId, ...] = ()
     plain: tuple[ValueSetId, ...] = ()
     fallback: tuple[ValueSetId, ...] = ()
@@ -220,7 +263,8 @@ class Topic:
     sources: Mapping[str, str]
     procedures: Mapping[ProcedureId, Procedure]
     variants: Mapping[int, Variant]
-    entry: Criterion
+    closed_when: tuple[ClosingRule, ...]
+    """In the order in which they are asked: the first that holds is the reason."""
     adult_age: Threshold
     decisive_variant: int
     remaining_variants: tuple[int, ...]
@@ -240,6 +284,17 @@ class Topic:
     def internal(self) -> frozenset[ConceptId]:
         """Concepts that only ask again what another one found: not shown, not on the wire."""
         return frozenset(concept.id for concept in self.concepts.values() if concept.internal)
+
+    @cached_property
+    def stated_red_flags(self) -> frozenset[ValueSetId]:
+        """The value sets of which a statement says that a red flag is there."""
+        readings = [reading for concept in self.concepts.values() if concept.red_flag for reading in concept.readings]
+        return frozenset(
+            value_set
+            for reading in readings
+            if reading.kind is ReadingKind.STATEMENT
+            for value_set in reading.value_sets
+        )
 
     @property
     def reference(self) -> str:

@@ -7,10 +7,10 @@ from enum import Enum
 from functools import lru_cache
 from typing import ParamSpec, TypeVar, cast
 
-from knowledge.criteria import Truth, evaluate, open_concepts
+from knowledge.criteria import evaluate, open_concepts
 from knowledge.findings import ConceptId, Finding, Findings, Presence
 from knowledge.guideline import Scenario, Topic, Variant
-from knowledge.values import dataclass
+from knowledge.values import hot_dataclass
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -36,7 +36,7 @@ class Standing(Enum):
 _STANDING = {True: Standing.ESTABLISHED, None: Standing.POSSIBLE, False: Standing.RULED_OUT}
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@hot_dataclass(frozen=True, slots=True, eq=False)
 class VariantMatch:
     """One variant against the findings.
 
@@ -93,11 +93,6 @@ def variants_in(topic: Topic, concepts: tuple[ConceptId, ...], states: tuple[Sta
 def _present(variant: Variant, findings: Findings) -> tuple[ConceptId, ...]:
     found = ((concept, findings.get(concept)) for concept in variant.concepts)
     return tuple(concept for concept, each in found if each is not None and each.presence is Presence.PRESENT)
-
-
-def topic_entered(topic: Topic, findings: Findings) -> Truth:
-    """Whether the guideline speaks of this order at all."""
-    return evaluate(topic.entry, findings)
 
 
 def _scenario(scenarios: tuple[Scenario, ...], findings: Findings) -> Scenario | None:

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
 from knowledge.completeness import missing_parts
 from knowledge.criteria import AllOf, AnyOf, Criterion, Has, Not, Suggests, concepts_of
-from knowledge.extent import Spellings
 from knowledge.findings import Coding, ConceptId, PrefetchKey, ProcedureId, ValueSetId
 from knowledge.guideline import (
     AppropriatenessCategory,
     Citation,
+    ClosingRule,
     CodedText,
     Concept,
     ConceptReading,
+    NoCriteriaReason,
     ObservationRules,
     Procedure,
     Rating,
+    ReadingKind,
     RelativeRadiationLevel,
     Scenario,
     Silence,
@@ -27,6 +28,7 @@ from knowledge.guideline import (
     Topic,
     Variant,
 )
+from knowledge.knowledge import Knowledge
 from knowledge.order_text import OrderText, spelling
 from knowledge.orders import Combination, OrderCode, OrderCodes
 from knowledge.soundness import unsound
@@ -34,22 +36,6 @@ from knowledge.sources import ROOT, SUPPORTING, Fault, Json, KnowledgeError, Sou
 from knowledge.vocabulary import Form, Ingredient, Strength, ValueSet, Vocabulary, read_coding, read_once
 
 LOW_BACK_PAIN = ROOT / "low_back_pain"
-
-
-@dataclass(frozen=True, slots=True)
-class Knowledge:
-    """One topic, ready to be used."""
-
-    topic: Topic
-    vocabulary: Vocabulary
-    orders: OrderCodes
-    order_text: OrderText
-    spellings: Spellings = field(init=False, compare=False, repr=False)
-    drug_spellings: Spellings = field(init=False, compare=False, repr=False)
-
-    def __post_init__(self) -> None:
-        for name, of_drugs in (("spellings", False), ("drug_spellings", True)):
-            object.__setattr__(self, name, Spellings(self.vocabulary, self.orders, of_drugs=of_drugs))
 
 
 @cache
@@ -225,7 +211,7 @@ class _Reader:
             sources={name: source["title"] for name, source in data["sources"].items()},
             procedures=procedures,
             variants={variant.number: variant for variant in variants},
-            entry=self.criterion("$.entry.criterion", data["entry"]["criterion"]),
+            closed_when=tuple(self._closing_rule(n, each) for n, each in enumerate(data["entry"]["closed_when"])),
             adult_age=self._named("$.entry.adult_age", data["entry"]["adult_age"]),
             decisive_variant=data["decisive_variant"],
             remaining_variants=tuple(data["remaining_variants"]),
@@ -239,6 +225,15 @@ class _Reader:
             therapy_referrals=self._codings("$.suggestions", data["suggestions"]["referrals_that_count"]),
             most_recorded_facts=data["suggestions"]["most_recorded_facts"],
             child_card_modalities=frozenset(data["child_card_modalities"]),
+        )
+
+    def _closing_rule(self, number: int, data: Json) -> ClosingRule:
+        return ClosingRule(
+            criterion=self.criterion(f"$.entry.closed_when[{number}].criterion", data["criterion"]),
+            unknown_closes=data.get("unknown_closes", False),
+            children_only=data.get("children_only", False),
+            reason=NoCriteriaReason(data["reason"]),
+            why=data["reading"]["why"],
         )
 
     def criterion(self, path: str, data: Json) -> Criterion:
@@ -348,7 +343,7 @@ class _Reader:
             needs=needs,
             readings=readings,
             every_set=frozenset(value_set for reading in readings for value_set in reading.every_set),
-            by_age=any(reading.kind == "age" for reading in readings),
+            by_age=any(reading.kind is ReadingKind.AGE for reading in readings),
             why=data.get("reading", {}).get("why", ""),
             record=self._coded(f"{path}.record", record) if record else None,
             record_label=record["label"] if record else "",
@@ -361,16 +356,16 @@ class _Reader:
             given = [name for name in names if name in data]
             return self._named(f"{path}.{given[0]}", data[given[0]]) if given else None
 
-        sets: Callable[[list[str]], tuple[ValueSetId, ...]] = lambda ids: tuple(  # noqa: E731
-            self._value_set(path, each) for each in ids
-        )
+        def sets(names: list[str]) -> tuple[ValueSetId, ...]:
+            return tuple(self._value_set(path, each) for each in names)
+
         past = data.get("past", "never")
         limits = [name for name in ("at_least", "at_most", "below", "older_than", "days") if name in data]
         value_sets = sets([data["value_set"]] if "value_set" in data else data.get("value_sets", []))
         plain, fallback = sets(data.get("plain", [])), sets(data.get("fallback", []))
         route_needed = self._value_set(path, data["route_needed"]) if "route_needed" in data else None
         return ConceptReading(
-            kind=data["kind"],
+            kind=ReadingKind(data["kind"]),
             value_sets=value_sets,
             plain=plain,
             fallback=fallback,

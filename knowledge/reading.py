@@ -20,7 +20,7 @@ from knowledge.findings import (
 )
 from knowledge.guideline import Concept, ConceptReading, Threshold, Topic
 from knowledge.orders import OrderCodes
-from knowledge.values import dataclass
+from knowledge.values import hot_dataclass
 from knowledge.vocabulary import Strength, Vocabulary, at_or_above
 
 NOT_READ = "not read"
@@ -29,7 +29,15 @@ NOT_READ = "not read"
 STATEMENTS = (Kind.REASON, Kind.CONDITION, Kind.PROCEDURE, Kind.OBSERVATION)
 
 
-@dataclass(slots=True)
+@hot_dataclass(frozen=True, slots=True)
+class Onset:
+    """The low back pain Condition that dates the pain, and its onset where it has one."""
+
+    condition: Entry
+    began: DateSpan | None
+
+
+@hot_dataclass(slots=True)
 class Case:
     """Everything that one reading looks at, and what follows from it, gone through once."""
 
@@ -49,6 +57,8 @@ class Case:
     refuted: set[Coding] = field(default_factory=set)
     mentioned: set[ValueSetId] = field(default_factory=set)
     """The value sets that hold a code of some entry."""
+    onset: Onset | None = None
+    """The pain's, found before anything else is read."""
 
     def __post_init__(self) -> None:
         for reason in self.order.reasons:
@@ -128,7 +138,7 @@ class Case:
         return entry.date is None or entry.date.earliest <= self.as_of
 
 
-@dataclass(slots=True)
+@hot_dataclass(slots=True)
 class Weighing:
     """What speaks for a concept, what leaves it open, and what denies it."""
 
@@ -194,3 +204,26 @@ def in_window(dated: DateSpan | None, first: date, last: date) -> tuple[bool, st
     if where is Within.STRADDLES:
         return False, "date too coarse"
     return where is Within.INSIDE, ""
+
+
+def add_dated(
+    case: Case,
+    concept: Concept,
+    reading: ConceptReading,
+    entry: Entry,
+    label: str,
+    strength: Strength,
+    found: Weighing,
+) -> None:
+    in_time, open_because = counts(case, concept, reading, entry)
+    if open_because:
+        found.leave_open(entry, label, open_because)
+    elif in_time:
+        found.add(entry, label, strength)
+
+
+def label_of(case: Case, entry: Entry, value_set: ValueSetId) -> str:
+    for coding in entry.codings:
+        if value_set in case.vocabulary.matches(coding):
+            return case.vocabulary.label(coding, value_set)
+    return case.vocabulary.value_sets[value_set].title

@@ -6,10 +6,19 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from knowledge.criteria import AllOf, AnyOf, Criterion, Has, Not, Suggests
-from knowledge.findings import ConceptId
-from knowledge.guideline import AppropriatenessCategory, Concept, ConceptReading, Procedure, Silence, Threshold, Topic
-from knowledge.loading import Knowledge
-from knowledge.vocabulary import Strength, ValueSet
+from knowledge.findings import Coding, ConceptId
+from knowledge.guideline import (
+    AppropriatenessCategory,
+    ClosingRule,
+    Concept,
+    ConceptReading,
+    Procedure,
+    Silence,
+    Threshold,
+    Topic,
+)
+from knowledge.knowledge import Knowledge
+from knowledge.vocabulary import ICD_10_CM, Strength, ValueSet, written_code
 
 BEGIN = "<!-- rendered by `python -m knowledge render`: do not edit below -->"
 
@@ -46,7 +55,12 @@ def _tables(knowledge: Knowledge) -> Iterator[str]:
         yield f"- reading: {variant.why}"
         scenarios = "; ".join(f"{scenario.id} {scenario.name}" for scenario in variant.scenarios)
         yield f"- portal scenarios: {scenarios}\n"
-    yield f"The topic is entered when: {criterion_words(topic.entry)}.\n"
+    yield "The topic is not entered where one of these holds; the first that does is the reason:\n"
+    yield "| closed when | reason | reading |"
+    yield "|---|---|---|"
+    for rule in topic.closed_when:
+        yield _row(closing_words(topic, rule), rule.reason, rule.why)
+    yield ""
     yield "## Concepts\n"
     yield "| concept | read from | suspected counts | silence | reading |"
     yield "|---|---|---|---|---|"
@@ -110,6 +124,14 @@ def criterion_words(criterion: Criterion, name: Callable[[ConceptId], str] = str
             return f"not {criterion_words(inner, name)}"
 
 
+def closing_words(topic: Topic, rule: ClosingRule, name: Callable[[ConceptId], str] = str) -> str:
+    """What keeps the topic from being entered, in words; ``name`` says how a concept is called."""
+    words = criterion_words(rule.criterion, name)
+    if rule.children_only:
+        words += f", under {threshold_words(topic.adult_age)}"
+    return f"{words}, or it is not known" if rule.unknown_closes else words
+
+
 def _joined(criteria: Iterable[Criterion], word: str, name: Callable[[ConceptId], str]) -> str:
     parts = [criterion_words(each, name) for each in criteria]
     return f"({word.join(parts)})" if len(parts) > 1 else parts[0]
@@ -148,13 +170,10 @@ def silence_words(concept: Concept) -> str:
 def _value_set(value_set: ValueSet) -> str:
     strengths = list(value_set.members.values()) + list(value_set.branches.values())
     branches = sorted(
-        f"{_dotted(code)}{'' if strength is Strength.INCLUDED else ' (support)' if strength else ' (excluded)'}"
+        written_code(Coding(ICD_10_CM, code))
+        + ("" if strength is Strength.INCLUDED else " (support)" if strength else " (excluded)")
         for code, strength in value_set.branches.items()
     )
     shown = ", ".join(branches[:12]) + (f" and {len(branches) - 12} more" if len(branches) > 12 else "")
     counts = [strengths.count(each) for each in (Strength.INCLUDED, Strength.SUPPORTING, None)]
     return _row(value_set.id, *(str(count) for count in counts), shown)
-
-
-def _dotted(code: str) -> str:
-    return f"{code[:3]}.{code[3:]}" if len(code) > 3 else code

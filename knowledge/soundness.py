@@ -13,20 +13,6 @@ from knowledge.orders import OrderCodes, Study
 from knowledge.sources import SUPPORTING, Fault, Json, Sources
 from knowledge.vocabulary import ICD_10_CM, Strength, Vocabulary, read_coding
 
-# Sets of which no code may be in two: each pair would contradict itself.
-EXCLUSIVE = (
-    ("low-velocity-trauma", "high-energy-trauma"),
-    ("acute-duration", "chronic-duration"),
-    ("systemic-glucocorticoid", "glucocorticoid-route-needed"),
-    ("systemic-glucocorticoid", "immunosuppressant"),
-    ("conservative-therapy", "intervention-referral"),
-    ("low-back-pain", "other-region"),
-    ("lumbar-strain-sprain", "high-energy-trauma"),
-    ("lumbar-strain-sprain", "vertebral-fracture"),
-)
-# Codes of these never count: no other value set may include them.
-NEVER_COUNTS = "look-alikes"
-
 Codes = set[tuple[str, str]]
 
 
@@ -65,17 +51,22 @@ def _identities(sources: Sources) -> Iterator[Fault]:
 
 
 def _exclusive(sources: Sources) -> Iterator[Fault]:
+    """No code counts in two sets that contradict each other, nor where it never counts, nor decides and supports."""
+    contents = sources.contents
+    pairs = [(f"$.exclusive[{number}]", name) for number, pair in enumerate(contents["exclusive"]) for name in pair]
+    apart = [("$.not_read", name) for name in contents["not_read"]]
+    for path, name in (*pairs, ("$.never_counts", contents["never_counts"]), *apart):
+        if name not in sources.value_sets:
+            yield Fault(sources.contents_file, path, f"no such value set: {name}")
     included, excluded = _sides(sources)
-    if NEVER_COUNTS not in included:
-        yield Fault(sources.value_set_file(NEVER_COUNTS), "$", "is missing")
-    never = included.get(NEVER_COUNTS, set())
+    never = included.get(contents["never_counts"], set())
     for name, codes in included.items():
         file = sources.value_set_file(name)
-        others = [other for pair in EXCLUSIVE for other in pair if name in pair and other != name]
+        others = [other for pair in contents["exclusive"] for other in pair if name in pair and other != name]
         for other in others:
             for system, code in _shared(codes, included.get(other, set())):
                 yield Fault(file, "$.compose", f"{code} ({system}) is in {other} too")
-        if name != NEVER_COUNTS:
+        if name != contents["never_counts"]:
             for system, code in _shared(codes, never):
                 yield Fault(file, "$.compose", f"{code} ({system}) is a look-alike that never counts")
         base = name.removesuffix(SUPPORTING)
@@ -88,6 +79,7 @@ def _exclusive(sources: Sources) -> Iterator[Fault]:
 
 def _sides(sources: Sources) -> tuple[dict[str, Codes], dict[str, Codes]]:
     """The codes that each value set includes, and those that it excludes."""
+    # Not by `composed`: to write down where each of ten thousand codes stands takes as long as all else here.
     included: dict[str, Codes] = {}
     excluded: dict[str, Codes] = {}
     for name, data in sources.value_sets.items():
@@ -171,15 +163,17 @@ def _products(sources: Sources) -> Iterator[Fault]:
 
 def _unused(sources: Sources, topic: Topic) -> Iterator[Fault]:
     """Value sets that nothing reads and numbers that nothing uses: what did use them went missing."""
-    # Weights are listed for completeness: a trend has no threshold in our reading.
-    read = {NEVER_COUNTS, "body-weight"}
+    apart = {sources.contents["never_counts"], *sources.contents["not_read"]}
+    read: set[str] = set()
     used = {topic.adult_age.id}
     for concept in (*topic.concepts.values(), *topic.notes.values()):
         for reading in concept.readings:
             read |= reading.every_set
             named = (reading.window, reading.limit, reading.past, reading.earliest, reading.latest)
             used |= {getattr(each, "id", "") for each in (*named, reading.acute, reading.chronic)}
-    for name in sorted({each.removesuffix(SUPPORTING) for each in sources.value_sets} - read):
+    for name in sorted(read & apart):
+        yield Fault(sources.topic_file, "$.concepts", f"a concept reads {name}, which contents.json keeps apart")
+    for name in sorted({each.removesuffix(SUPPORTING) for each in sources.value_sets} - read - apart):
         yield Fault(sources.topic_file, "$.concepts", f"no concept reads the value set {name}")
     for name in topic.thresholds:
         if name not in used:

@@ -13,7 +13,8 @@ from flask.testing import FlaskClient
 
 from cds_service.application import close, create_app
 from cds_service.settings import Settings
-from knowledge.loading import Knowledge, load_low_back_pain
+from knowledge.knowledge import Knowledge
+from knowledge.loading import load_low_back_pain
 from tests.cases_as_fhir import AS_OF
 
 pytest_plugins = ["tests.postgres"]

@@ -68,6 +68,17 @@ def test_the_pure_packages_know_no_framework(package: str) -> None:
     assert outside & {"flask", "fhir", "sqlalchemy", "gunicorn", "werkzeug", "orjson", "pydantic"} == set()
 
 
+def test_what_judges_orders_does_not_know_the_loader() -> None:
+    """In the pure packages only the commands load knowledge; what reads charts, decides and words is handed it."""
+    loading = {
+        str(file.relative_to(ROOT))
+        for package in ("knowledge", "cards")
+        for file, module in _imports(package)
+        if module == "knowledge.loading"
+    }
+    assert loading == {"knowledge/__main__.py", "knowledge/checks.py"}
+
+
 def test_no_clinical_number_stands_in_the_code_that_reads_charts() -> None:
     """The modules that decide hold no number above 9 but the shape of dates and codes: thresholds live in the topic."""
     allowed = {"knowledge/dates.py", "knowledge/check_digits.py", "knowledge/vocabulary.py", "knowledge/rendering.py"}

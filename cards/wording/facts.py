@@ -5,9 +5,9 @@ from __future__ import annotations
 from cards.wording.markdown import escaped
 from cards.wording.words import KEY, capitalised, listed
 from knowledge.appraisal import Appraisal
-from knowledge.episodes import DURATION
 from knowledge.findings import Evidence, Finding, Presence
 from knowledge.guideline import Concept, Topic
+from knowledge.pain import DURATION
 from knowledge.reading import NOT_READ
 
 

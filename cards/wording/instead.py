@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 from cards.wording.words import CATEGORY, ELDERLY, capitalised, dose, is_rated, level_of, listed, time_of
 from knowledge.appraisal import Appraisal
-from knowledge.episodes import DURATION, SIX_WEEKS
 from knowledge.findings import Finding, Presence, ProcedureId
 from knowledge.guideline import AppropriatenessCategory, Concept, Procedure, Topic
 from knowledge.inference import remembered
+from knowledge.pain import DURATION
+from knowledge.treatments import SIX_WEEKS
 
 
 def better_study(appraisal: Appraisal, procedures: Sequence[Procedure], category: AppropriatenessCategory) -> str:

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 from cards.wording.words import ELDERLY, capitalised, is_rated, level_of, listed, uncapitalised
 from knowledge.appraisal import LOWEST, Appraisal, best, deciding_variants
-from knowledge.episodes import DURATION, SIX_WEEKS
 from knowledge.findings import ConceptId, PrefetchKey, ProcedureId
 from knowledge.guideline import AppropriatenessCategory, Procedure, Topic
 from knowledge.inference import remembered
+from knowledge.pain import DURATION
+from knowledge.treatments import SIX_WEEKS
 
 LONGEST_SUMMARY = 139
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
-from knowledge.loading import Knowledge
+from knowledge.knowledge import Knowledge
 from tests.browser.conftest import Watched
 
 

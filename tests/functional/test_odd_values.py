@@ -14,7 +14,7 @@ from cds_service.order_hooks import Judge
 from cds_service.settings import Settings
 from knowledge.appraisal import LOWEST, Appraisal, Rated
 from knowledge.findings import ConceptId, PrefetchKey, Presence
-from knowledge.loading import Knowledge
+from knowledge.knowledge import Knowledge
 from tests.cases_as_fhir import AS_OF, PATIENT, concept, request_for
 
 Json = dict[str, Any]

@@ -22,7 +22,7 @@ from cds_service.explanation import explained
 from cds_service.order_hooks import Judge
 from cds_service.patients import patients
 from cds_service.settings import Settings
-from knowledge.loading import Knowledge
+from knowledge.knowledge import Knowledge
 from tests.cases_as_fhir import AS_OF, request_for
 
 ROOT = Path(__file__).parents[2]
@@ -84,6 +84,13 @@ def test_every_file_of_the_pages_is_in_the_package() -> None:
         if file.is_file() and file.suffix not in (".py", ".pyc"):
             depth = [glob for glob in globs if glob.count("/") == name.count("/") and fnmatch(name, glob)]
             assert depth, name
+
+
+def test_the_guideline_page_says_where_the_guideline_is_not_entered(client: FlaskClient) -> None:
+    """Every closing rule stands on the page in its order, that of children last."""
+    (said,) = re.findall("The guideline is not entered when (.*?)</p>", client.get("/guideline").text)
+    assert [each.split()[0] for each in said.split("; when ")] == ["high-energy", "not", "(high-energy", "duration"]
+    assert said.endswith("is subacute-or-chronic, under 18 a.")
 
 
 def test_the_guideline_page_shows_every_cell_with_its_place(client: FlaskClient, knowledge: Knowledge) -> None:

@@ -26,7 +26,7 @@ from cds_service.patients import patients, resources
 from cds_service.sandbox import deep_link, for_sandbox
 from cds_service.settings import Settings
 from cds_service.trying import first_request, studies
-from knowledge.loading import Knowledge
+from knowledge.knowledge import Knowledge
 from knowledge.vocabulary import CPT, SNOMED_CT
 from tests.conftest import Clock
 

@@ -10,7 +10,7 @@ import pytest
 from flask import Flask
 
 from cds_service.settings import Settings
-from knowledge.loading import Knowledge
+from knowledge.knowledge import Knowledge
 from tests.applications import opened
 from tests.cases_as_fhir import SHAPES, request_for, rulings, today_of
 from tests.conftest import Clock

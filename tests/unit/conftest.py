@@ -13,7 +13,8 @@ import pytest
 from cds_service.order_hooks import Judge
 from cds_service.settings import Settings
 from knowledge import coverage, sources
-from knowledge.loading import LOW_BACK_PAIN, Knowledge
+from knowledge.knowledge import Knowledge
+from knowledge.loading import LOW_BACK_PAIN
 
 _read: Callable[[Path, str], Any] = sources.read_checked
 

@@ -25,7 +25,8 @@ from cds_service.settings import Settings
 from knowledge.appraisal import Appraisal
 from knowledge.findings import Coding
 from knowledge.guideline import Threshold
-from knowledge.loading import Knowledge, load
+from knowledge.knowledge import Knowledge
+from knowledge.loading import load
 from knowledge.vocabulary import ICD_10_CM
 from tests.cases_as_fhir import AS_OF, KEYS, request_for, rulings
 from tests.gallery import GALLERY, render

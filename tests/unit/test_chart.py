@@ -11,7 +11,7 @@ from cds_service.chart import ChartReader, ChartSettings, read_chart
 from cds_service.prefetch import Delivered, bare_id, read_prefetch, relative
 from knowledge.dates import DateSpan
 from knowledge.findings import Certainty, Chart, Course, PrefetchKey
-from knowledge.loading import Knowledge
+from knowledge.knowledge import Knowledge
 from knowledge.vocabulary import CPT, _read_again
 
 Json = dict[str, Any]

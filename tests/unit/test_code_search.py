@@ -6,7 +6,7 @@ import pytest
 
 from knowledge.code_search import CodeIndex, index_codes
 from knowledge.findings import ConceptId
-from knowledge.loading import Knowledge
+from knowledge.knowledge import Knowledge
 from knowledge.vocabulary import Strength
 
 

@@ -11,7 +11,7 @@ from cds_service.chart import ChartReader, read_chart
 from cds_service.codings import Codings, codings_of
 from cds_service.prefetch import read_prefetch
 from knowledge.findings import Coding, PrefetchKey
-from knowledge.loading import Knowledge
+from knowledge.knowledge import Knowledge
 from knowledge.vocabulary import ICD_10_CM
 
 PAIN = {"system": ICD_10_CM, "code": "M54.50"}

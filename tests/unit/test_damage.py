@@ -66,6 +66,18 @@ def _criterion(variant: int, kind: str, lost: str) -> Change:
     return change
 
 
+def _without_closing(lost: str) -> Change:
+    """The closing rules without what they ask of one concept."""
+
+    def change(data: Json) -> None:
+        for rule in data["entry"]["closed_when"]:
+            criterion = rule["criterion"]
+            if "any" in criterion:
+                criterion["any"] = [each for each in criterion["any"] if each["has"] != lost]
+
+    return change
+
+
 def _category(variant: int, place: int, category: str) -> Change:
     return lambda data: data["variants"][variant - 1]["ratings"][place].update(category=category)
 
@@ -403,7 +415,7 @@ REFUSED: list[tuple[str, str, Change | None, str, str]] = [
     (
         "a concept that nothing asks for",
         TOPIC,
-        lambda d: d["entry"]["criterion"]["all"].pop(),
+        _without_closing("other-indication"),
         "$.concepts[17]",
         "no variant asks for other-indication",
     ),
@@ -413,6 +425,74 @@ REFUSED: list[tuple[str, str, Change | None, str, str]] = [
         lambda d: d["variants"][0]["criterion"]["all"][0].update(value="acutely"),
         "$.variants[0].criterion.all[0].value",
         "'acutely' is not one of",
+    ),
+    *(
+        (
+            f"a lost closing rule {place}",
+            TOPIC,
+            lambda d, place=place: d["entry"]["closed_when"].pop(place),
+            "$.entry.closed_when",
+            "holds 3 closing rules; contents.json says 4",
+        )
+        for place in range(4)
+    ),
+    ("no exclusive sets", CONTENTS, lambda d: d.update(exclusive=[]), "$.exclusive", "non-empty"),
+    (
+        "an exclusive set that is not there",
+        CONTENTS,
+        lambda d: d["exclusive"].append(["fever", "luck"]),
+        "$.exclusive[8]",
+        "no such value set: luck",
+    ),
+    (
+        "look-alikes that are not there",
+        CONTENTS,
+        lambda d: d.update(never_counts="luck"),
+        "$.never_counts",
+        "no such value set: luck",
+    ),
+    (
+        "a set kept apart that is not there",
+        CONTENTS,
+        lambda d: d.update(not_read=["luck"]),
+        "$.not_read",
+        "no such value set: luck",
+    ),
+    (
+        "a set kept apart that is read",
+        TOPIC,
+        lambda d: d["notes"][1]["readings"][0].update(value_set="body-weight"),
+        "$.concepts",
+        "a concept reads body-weight, which contents.json keeps apart",
+    ),
+    ("no closing rule", TOPIC, lambda d: d["entry"].update(closed_when=[]), "$.entry.closed_when", "non-empty"),
+    (
+        "a closing rule of nothing",
+        TOPIC,
+        lambda d: d["entry"]["closed_when"][0]["criterion"].update(any=[]),
+        "$.entry.closed_when[0].criterion.any",
+        "non-empty",
+    ),
+    (
+        "a closing rule without a reason",
+        TOPIC,
+        lambda d: d["entry"]["closed_when"][0].pop("reason"),
+        "$.entry.closed_when[0]",
+        "'reason' is a required property",
+    ),
+    (
+        "a closing rule about what is not there",
+        TOPIC,
+        lambda d: d["entry"]["closed_when"][3].update(criterion={"has": "luck"}),
+        "$.entry.closed_when[3].criterion",
+        "no such concept: luck",
+    ),
+    (
+        "children with pain of any duration",
+        TOPIC,
+        lambda d: d["entry"]["closed_when"][3]["criterion"].pop("value"),
+        "$.entry.closed_when[3].criterion",
+        "does not say which duration",
     ),
 ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,12 @@ from cds_service.discovery import PREFETCH
 from knowledge.__main__ import main
 from knowledge.check_digits import has_loinc_digit, has_verhoeff_digit
 from knowledge.checks import problems
-from knowledge.guideline import AppropriatenessCategory
-from knowledge.loading import LOW_BACK_PAIN, Knowledge, load
+from knowledge.guideline import AppropriatenessCategory, ReadingKind
+from knowledge.knowledge import Knowledge
+from knowledge.loading import LOW_BACK_PAIN, load
+from knowledge.recognition import READERS
 from knowledge.rendering import render
-from knowledge.sources import ROOT, SUPPORTING, KnowledgeError
+from knowledge.sources import ROOT, SCHEMAS, SUPPORTING, KnowledgeError
 
 Json = dict[str, Any]
 NOT, MAY, DISAGREE, USUALLY = AppropriatenessCategory
@@ -92,6 +95,15 @@ def test_no_paediatric_level_is_invented(knowledge: Knowledge) -> None:
     assert missing == ["ct-myelography-lumbar-spine", "discography-and-post-discography-ct-lumbar-spine"]
 
 
+def test_the_schema_knows_the_kinds_of_reading_that_there_are(knowledge: Knowledge) -> None:
+    """A topic may name exactly the kinds that the code reads, and the one that ships has one of each."""
+    assert set(READERS) == set(ReadingKind) - {ReadingKind.AGE, ReadingKind.DURATION}
+    schema = json.loads((SCHEMAS / "topic.schema.json").read_text(encoding="utf-8"))
+    assert schema["$defs"]["reading"]["properties"]["kind"]["enum"] == list(ReadingKind)
+    concepts = [*knowledge.topic.concepts.values(), *knowledge.topic.notes.values()]
+    assert {reading.kind for concept in concepts for reading in concept.readings} == set(ReadingKind)
+
+
 def test_there_are_fifteen_portal_scenarios(knowledge: Knowledge) -> None:
     """The portal's fifteen scenarios are each named by exactly one variant."""
     scenarios = [scenario.id for variant in knowledge.topic.variants.values() for scenario in variant.scenarios]
@@ -109,6 +121,20 @@ def test_the_review_tables_are_current(knowledge: Knowledge) -> None:
     """knowledge/README.md is what `python -m knowledge render` would write."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert render(knowledge, readme) == readme
+
+
+def test_the_review_tables_show_what_keeps_the_topic_from_being_entered(knowledge: Knowledge) -> None:
+    """Each closing rule is a row with its reason, in the order in which the rules are asked, that of children too."""
+    rules = knowledge.topic.closed_when
+    turned = replace(knowledge, topic=replace(knowledge.topic, closed_when=rules[::-1]))
+    shown = render(turned, "").split("| closed when |")[1].split("\n\n")[0].splitlines()
+    assert shown[2:] == [
+        f"| duration is subacute-or-chronic, under 18 a | out-of-scope-indication | {rules[3].why} |",
+        f"| (high-energy-trauma or other-indication), or it is not known | out-of-scope-indication | {rules[2].why} |",
+        "| not (low-back-pain or cauda-equina-reason), or it is not known | no-low-back-pain-indication "
+        f"| {rules[1].why} |",
+        f"| (high-energy-trauma or other-indication) | out-of-scope-indication | {rules[0].why} |",
+    ]
 
 
 @pytest.mark.parametrize(("code", "good"), [("279039007", True), ("279039008", False), ("241645004", False)])

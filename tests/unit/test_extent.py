@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations_with_replacement
 from typing import Any
 
@@ -10,10 +11,11 @@ import pytest
 from cds_service.chart import ChartReader, read_chart
 from cds_service.prefetch import read_prefetch
 from cds_service.raw_resources import CODE_OF
+from cds_service.silence import Silence
 from knowledge import extent
 from knowledge.extent import Spellings
 from knowledge.findings import Chart
-from knowledge.loading import Knowledge
+from knowledge.knowledge import Knowledge
 from knowledge.vocabulary import CPT, ICD_10_CM, ICD_10_PCS, RXNORM, SNOMED_CT
 from tests.cases_as_fhir import PATIENT
 
@@ -37,13 +39,6 @@ SPELLED = (
 )
 
 
-class _LookedInto(Spellings):
-    """Says of every coding that it has to be looked into."""
-
-    def __missing__(self, spelled: tuple[object, object]) -> bool | None:
-        return None
-
-
 def _chart(knowledge: Knowledge, resources: list[Any]) -> Chart:
     bundle = {"resourceType": "Bundle", "type": "searchset", "entry": [{"resource": each} for each in resources]}
     return read_chart(ChartReader(read_prefetch({"conditions": bundle}, ()), PATIENT, knowledge))
@@ -53,7 +48,7 @@ def _chart(knowledge: Knowledge, resources: list[Any]) -> Chart:
 def test_what_is_passed_over_by_its_spelling_says_nothing_when_read(
     knowledge: Knowledge, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever codings an entry has, it comes to the same entries and gaps as when each is looked into."""
+    """Whatever codings an entry has, it comes to the same entries and gaps as when the whole entry is read."""
     resources = [
         {
             "resourceType": kind,
@@ -64,10 +59,10 @@ def test_what_is_passed_over_by_its_spelling_says_nothing_when_read(
         }
         for number, codings in enumerate(combinations_with_replacement(SPELLED, 2))
     ]
-    short = [_chart(knowledge, [each]) for each in resources]
-    looked_into = _LookedInto(knowledge.vocabulary, knowledge.orders, of_drugs=False)
-    for name in ("_spellings", "_drug_spellings"):
-        monkeypatch.setattr(ChartReader, name, property(lambda reader: looked_into, lambda reader, value: None), False)
+    fresh = replace(knowledge)
+    short = [_chart(fresh, [each]) for each in resources]
+    assert True in (fresh.drug_spellings if kind.startswith("Medication") else fresh.spellings).values()
+    monkeypatch.setattr(Silence, "says_nothing", lambda silence, resource, kind: False)
     assert short == [_chart(knowledge, [each]) for each in resources]
 
 

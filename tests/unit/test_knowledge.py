@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
 import pytest
 
-from knowledge.appraisal import NoCriteriaApply, NoCriteriaReason, Rated, Undetermined, appraise
+from knowledge.appraisal import (
+    NoCriteriaApply,
+    Rated,
+    Undetermined,
+    Verdict,
+    VerdictWords,
+    appraise,
+    appraise_order,
+    in_words,
+)
 from knowledge.criteria import AllOf, AnyOf, Criterion, Has, Not, Suggests, evaluate, open_concepts
 from knowledge.dates import DateSpan, Within, age_on, place
-from knowledge.findings import Coding, ConceptId, Finding, Presence, ProcedureId
-from knowledge.guideline import AppropriatenessCategory
+from knowledge.findings import Chart, Coding, ConceptId, Entry, Finding, Kind, OrderedProcedure, Presence, ProcedureId
+from knowledge.guideline import AppropriatenessCategory, NoCriteriaReason
 from knowledge.inference import Standing, VariantMatch, match_variants
-from knowledge.loading import Knowledge
+from knowledge.knowledge import Knowledge
 from knowledge.orders import ConflictingCodes, Study
 from knowledge.vocabulary import (
     CPT,
@@ -219,6 +229,20 @@ def test_the_verdict_follows_floor_and_ceiling(
     assert appraise(knowledge.topic, procedures, _matches(established, possible)) == verdict
 
 
+@pytest.mark.parametrize(
+    ("verdict", "words"),
+    [
+        (Rated(DISAGREE), VerdictWords("rated", *["may-be-appropriate-disagreement"] * 3)),
+        (Undetermined(NOT, MAY, (A,)), VerdictWords("undetermined", None, NOT.value, MAY.value, ("a",))),
+        (Undetermined(None, MAY, ()), VerdictWords("undetermined", None, None, MAY.value)),
+        (NoCriteriaApply(NoCriteriaReason.NO_VARIANT), VerdictWords("no-criteria-apply", reason="no-variant")),
+    ],
+)
+def test_a_verdict_has_one_set_of_words(verdict: Verdict, words: VerdictWords) -> None:
+    """What is rated is its own floor and ceiling; what is undetermined has no category, and not always a floor."""
+    assert in_words(verdict) == words
+
+
 def test_an_open_set_has_the_worst_floor_and_the_best_ceiling(knowledge: Knowledge) -> None:
     """An order that stands for a set is undetermined by its contrast alone where its procedures differ."""
     verdict = appraise(knowledge.topic, (MRI, MRI_W), _matches((7,)))
@@ -228,6 +252,19 @@ def test_an_open_set_has_the_worst_floor_and_the_best_ceiling(knowledge: Knowled
 def test_without_a_variant_that_holds_there_is_no_floor(knowledge: Knowledge) -> None:
     """A possible variant above the lowest category leaves an order without a floor."""
     assert appraise(knowledge.topic, (MRI,), _matches((), (3,))) == Undetermined(None, USUALLY, ())
+
+
+def test_the_first_rule_that_closes_the_topic_is_the_reason(knowledge: Knowledge) -> None:
+    """High-energy trauma without low back pain is out of scope, and without an indication by the rules turned round."""
+    trauma = Entry("order.reasonCode[0]", Kind.REASON, (Coding(SNOMED_CT, "86591008"),), is_reason=True, on_order=True)
+    order, today = OrderedProcedure("order", (MRI,), reasons=(trauma,), has_reasons=True), date(2026, 3, 3)
+    elsewhere, no_pain, *others = knowledge.topic.closed_when
+    turned = replace(knowledge, topic=replace(knowledge.topic, closed_when=(no_pain, elsewhere, *others)))
+    found = [appraise_order(each, Chart("Patient/1"), order, today).verdict for each in (knowledge, turned)]
+    assert found == [
+        NoCriteriaApply(NoCriteriaReason.OUT_OF_SCOPE_INDICATION),
+        NoCriteriaApply(NoCriteriaReason.NO_LOW_BACK_PAIN_INDICATION),
+    ]
 
 
 def test_the_portal_scenario_is_named_only_where_it_is_settled(knowledge: Knowledge) -> None:

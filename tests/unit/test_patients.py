@@ -13,7 +13,7 @@ from cds_service.fhir_search import TYPES, fetch, search
 from cds_service.patients import patients, resources
 from cds_service.problems import Problem
 from cds_service.trying import first_request, studies
-from knowledge.loading import Knowledge
+from knowledge.knowledge import Knowledge
 from tests.conftest import Clock
 
 DAY = date(2026, 3, 2)

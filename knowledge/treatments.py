@@ -1,157 +1,22 @@
-"""The pain and its treatment over time: onset, duration, steroid courses, six weeks of management."""
+"""Drugs and therapy over time: what was taken when, steroid courses, six weeks of management."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
-from knowledge.dates import DateSpan, Within, days_before, place
-from knowledge.findings import Certainty, ConceptId, Course, Entry, Evidence, Finding, Kind, Presence, ValueSetId
-from knowledge.guideline import Concept, ConceptReading
-from knowledge.reading import Case, Weighing, evidence_of
-from knowledge.vocabulary import Form, Strength, is_sequela
+from knowledge.dates import Within, days_before, place
+from knowledge.findings import ConceptId, Course, Entry, Kind, ValueSetId
+from knowledge.guideline import Concept, ConceptReading, ReadingKind
+from knowledge.pain import LOW_BACK_PAIN, indication_of
+from knowledge.reading import Case, Onset, Weighing
+from knowledge.vocabulary import Form, Strength
 
-LOW_BACK_PAIN = ConceptId("low-back-pain")
-DURATION = ConceptId("duration")
 SIX_WEEKS = ConceptId("six-weeks-management")
 
-ACUTE = "acute"
-SUBACUTE_OR_CHRONIC = "subacute-or-chronic"
 
-
-@dataclass(frozen=True, slots=True)
-class Onset:
-    """The low back pain Condition that dates the pain, and its onset where it has one."""
-
-    condition: Entry
-    began: DateSpan | None
-
-
-def find_onset(case: Case, concept: Concept) -> Onset | None:
-    """The Condition the order refers to, else the most recent current one; the first with an onset, if any."""
-    reading = _indication(concept)
-    referred, current = [], []
-    for entry in case.of_kind(Kind.CONDITION):
-        if entry.past or entry.certainty is Certainty.REFUTED or _is_future(case, entry):
-            continue
-        if entry.is_reason and _is_pain(case, entry, reading):
-            referred.append(entry)
-        if case.vocabulary.strength(entry.codings, *reading.fallback) is Strength.INCLUDED:
-            current.append(entry)
-    candidates = [_most_recent(group) for group in (referred, current) if group]
-    for condition in candidates:
-        if condition.start is not None:
-            return Onset(condition, condition.start.clipped(case.as_of))
-    undated = [condition for condition in candidates if condition.recorded is not None] or candidates
-    return Onset(undated[0], None) if undated else None
-
-
-def read_duration(case: Case, concept: Concept, onset: Onset | None, six_weeks: Finding) -> Finding:
-    """Acute, or subacute or chronic: by the onset, else by a code, else by what is at least four weeks old."""
-    reading = concept.readings[0]
-    assert reading.acute is not None
-    assert reading.chronic is not None
-    if onset is not None and onset.began is not None:
-        return _by_onset(case, concept, reading, onset.condition, onset.began)
-    said = _said(case, reading, onset)
-    if len(said) == 1:
-        (value, evidence) = said.popitem()
-        detail = "chronic" if value == SUBACUTE_OR_CHRONIC else ACUTE
-        return Finding(concept.id, Presence.PRESENT, (evidence,), value=value, detail=detail)
-    if said:
-        return Finding(concept.id, Presence.UNKNOWN, tuple(said.values()))
-    if onset is not None and onset.condition.recorded is not None:
-        oldest_acute = days_before(case.as_of, reading.acute.days - 1)
-        if onset.condition.recorded.latest < oldest_acute:
-            evidence = _evidence(onset.condition, "recorded")
-            return Finding(concept.id, Presence.PRESENT, (evidence,), value=SUBACUTE_OR_CHRONIC)
-    if six_weeks.presence is Presence.PRESENT:
-        return Finding(concept.id, Presence.PRESENT, six_weeks.evidence, value=SUBACUTE_OR_CHRONIC)
-    return Finding(concept.id, Presence.UNKNOWN)
-
-
-def _by_onset(case: Case, concept: Concept, reading: ConceptReading, condition: Entry, began: DateSpan) -> Finding:
-    assert reading.acute is not None
-    assert reading.chronic is not None
-    evidence = (_evidence(condition, "onset"),)
-    where = place(began, days_before(case.as_of, reading.acute.days - 1), case.as_of)
-    if where is Within.STRADDLES:
-        return Finding(concept.id, Presence.UNKNOWN, evidence)
-    if where is Within.INSIDE:
-        return Finding(concept.id, Presence.PRESENT, evidence, value=ACUTE, detail=ACUTE)
-    finer = place(began, days_before(case.as_of, reading.chronic.days), case.as_of)
-    detail = {Within.INSIDE: "subacute", Within.OUTSIDE: "chronic", Within.STRADDLES: None}[finer]
-    return Finding(concept.id, Presence.PRESENT, evidence, value=SUBACUTE_OR_CHRONIC, detail=detail)
-
-
-def _said(case: Case, reading: ConceptReading, onset: Onset | None) -> dict[str, Evidence]:
-    """What the codes of the reasons, and of the Condition that dates the pain, say of the duration."""
-    said: dict[str, Evidence] = {}
-    speaking = [entry for entry in case.statements if entry.is_reason and not entry.past]
-    if onset is not None and onset.condition not in speaking:
-        speaking.append(onset.condition)
-    for entry in speaking:
-        if entry.certainty is Certainty.REFUTED:
-            continue
-        for value_set, value in zip(reading.value_sets, (ACUTE, SUBACUTE_OR_CHRONIC), strict=True):
-            if case.vocabulary.strength(entry.codings, value_set) is Strength.INCLUDED:
-                said.setdefault(value, _evidence(entry, f"the code says {'chronic' if value != ACUTE else ACUTE}"))
-    return said
-
-
-def _is_future(case: Case, entry: Entry) -> bool:
-    return entry.date is not None and entry.date.is_after(case.as_of)
-
-
-def _most_recent(conditions: list[Entry]) -> Entry:
-    return max(conditions, key=lambda entry: entry.date.earliest if entry.date else date.min)
-
-
-def _indication(concept: Concept) -> ConceptReading:
-    return next(reading for reading in concept.readings if reading.kind == "indication")
-
-
-def _is_pain(case: Case, entry: Entry, reading: ConceptReading) -> bool:
-    strength = case.vocabulary.strength
-    return (
-        strength(entry.codings, *reading.value_sets) is Strength.INCLUDED
-        or strength(entry.codings, *reading.plain) is not None
-    )
-
-
-def read_indication(
-    case: Case, concept: Concept, reading: ConceptReading, found: Weighing, onset: Onset | None
-) -> None:
-    """Low back pain as the reason of the order; without any reason, as a current Condition."""
-    fallback = not case.order.has_reasons
-    sets = reading.fallback if fallback else reading.value_sets
-    for entry in case.statements:
-        wanted = entry.is_reason or (fallback and entry.kind is Kind.CONDITION)
-        if not wanted or entry.past or entry.certainty is Certainty.REFUTED or _is_future(case, entry):
-            continue
-        matched = [coding for coding in entry.codings if case.vocabulary.strength([coding], *sets)]
-        if not matched or all(is_sequela(coding) for coding in matched):
-            continue
-        standing = case.standing(matched)
-        strength = case.vocabulary.strength(standing, *sets)
-        if not standing:
-            found.leave_open(entry, concept.label, "asserted and refuted")
-        elif strength is Strength.INCLUDED:
-            found.add(entry, concept.label, strength, "on the problem list, not on the order" if fallback else "")
-        elif not fallback and _is_lumbar(case) and case.vocabulary.strength(standing, *reading.plain):
-            found.add(entry, concept.label, Strength.INCLUDED, "level not stated")
-        elif not fallback:
-            found.add(entry, concept.label, strength)
-
-
-def _is_lumbar(case: Case) -> bool:
-    return all(case.topic.procedures[procedure].is_lumbar for procedure in case.order.procedures)
-
-
-def read_medications(
-    case: Case, concept: Concept, reading: ConceptReading, found: Weighing, onset: Onset | None
-) -> None:
+def read_medications(case: Case, concept: Concept, reading: ConceptReading, found: Weighing) -> None:
     """A drug that was prescribed, or is or was active, within the window; any time where there is none."""
     value_set = reading.value_sets[0]
     for entry in case.of_kind(Kind.MEDICATION):
@@ -248,9 +113,7 @@ class _Days:
             self.certain.append((max(taken.least_first, self.first), taken.least_last))
 
 
-def read_steroid_courses(
-    case: Case, concept: Concept, reading: ConceptReading, found: Weighing, onset: Onset | None
-) -> None:
+def read_steroid_courses(case: Case, concept: Concept, reading: ConceptReading, found: Weighing) -> None:
     """Ninety days of systemic glucocorticoids within a year, by the union of the courses."""
     assert reading.limit is not None
     assert reading.window is not None
@@ -313,7 +176,7 @@ def is_passed_over(case: Case, reading: ConceptReading, entry: Entry) -> bool:
     """Whether a drug says nothing to a reading because of its form or its routes, whatever else stands in its entry."""
     if reading.route_needed is not None:
         return is_given_locally(case, entry)
-    return reading.kind == "medication" and case.vocabulary.is_local(entry.codings)
+    return reading.kind is ReadingKind.MEDICATION and case.vocabulary.is_local(entry.codings)
 
 
 def is_given_locally(case: Case, entry: Entry) -> bool:
@@ -342,7 +205,7 @@ def _union_days(courses: Iterable[tuple[date, date]]) -> int:
     return total
 
 
-def read_therapy(case: Case, concept: Concept, reading: ConceptReading, found: Weighing, onset: Onset | None) -> None:
+def read_therapy(case: Case, concept: Concept, reading: ConceptReading, found: Weighing) -> None:
     """A session of conservative therapy in the window."""
     value_set = reading.value_sets[0]
     for entry in case.of_kind(Kind.PROCEDURE):
@@ -350,12 +213,10 @@ def read_therapy(case: Case, concept: Concept, reading: ConceptReading, found: W
             _add_in_period(case, reading, entry, value_set, found)
 
 
-def read_drugs_for_pain(
-    case: Case, concept: Concept, reading: ConceptReading, found: Weighing, onset: Onset | None
-) -> None:
+def read_drugs_for_pain(case: Case, concept: Concept, reading: ConceptReading, found: Weighing) -> None:
     """A drug prescribed in the window for low back pain; without a reason it leaves the question open."""
     value_set = reading.value_sets[0]
-    pain = _indication(case.topic.concepts[LOW_BACK_PAIN])
+    pain = indication_of(case.topic.concepts[LOW_BACK_PAIN])
     for entry in case.of_kind(Kind.MEDICATION):
         if case.vocabulary.strength(entry.codings, value_set) is None or entry.prescription is None:
             continue
@@ -364,7 +225,7 @@ def read_drugs_for_pain(
             strength = case.vocabulary.strength(indications, *pain.value_sets)
             if strength is not None:
                 _add_in_period(case, reading, entry, value_set, found, strength)
-        elif not _before_the_pain(entry, onset):
+        elif not _before_the_pain(entry, case.onset):
             _add_in_period(case, reading, entry, value_set, found, Strength.SUPPORTING, "no reason stated")
 
 
@@ -408,17 +269,3 @@ def _drug_label(case: Case, entry: Entry, value_set: ValueSetId) -> str:
             made = case.vocabulary.ingredient(coding)
             return case.vocabulary.label(made.coding if made else coding, value_set)
     return case.vocabulary.value_sets[value_set].title
-
-
-def _evidence(entry: Entry, how: str) -> Evidence:
-    shown = evidence_of(entry, "low back pain", how)
-    return Evidence(shown.reference, shown.label, shown.code, f"{how} {shown.dated}") if shown.dated else shown
-
-
-READERS: dict[str, Callable[[Case, Concept, ConceptReading, Weighing, Onset | None], None]] = {
-    "indication": read_indication,
-    "medication": read_medications,
-    "steroid-courses": read_steroid_courses,
-    "therapy": read_therapy,
-    "drug-for-pain": read_drugs_for_pain,
-}
