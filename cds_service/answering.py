@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import time
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from io import BytesIO
 from typing import Any
@@ -25,7 +27,7 @@ from gunicorn.util import http_date
 
 from cds_service.problems import SOON, outcome, retry_after
 from cds_service.visit import ARRIVED, GATHERED
-from cds_service.wsgi import Wsgi
+from cds_service.wsgi import Headers, Wsgi
 
 log = logging.getLogger("cds_service.server")
 
@@ -38,6 +40,10 @@ _REASONS = {
     500: "Internal Server Error",
     503: "Service Unavailable",
 }
+
+
+Escort = Callable[[Mapping[str, Any], int, Iterable[str]], Headers]
+"""Counts and logs an answer that the application has not given, and tells the headers to add to those it has."""
 
 
 class _Pieces(Unreader):  # type: ignore[misc]
@@ -56,7 +62,7 @@ class Request(GunicornRequest):  # type: ignore[misc]
 
     def __init__(self, cfg: Any, client: Any, head: bytes, body: bytes | None, chunks: bytes = b"") -> None:
         """``body`` is None where it is in ``chunks``. Raises ParseException where the head is not HTTP."""
-        self.sent = body
+        self.sent, self.head = body, head
         self.length = len(head) + len(body or chunks)
         super().__init__(cfg, _Pieces(head, chunks), client)
         if body is not None:
@@ -125,7 +131,7 @@ class Settled:
 
 
 def answer(
-    application: Wsgi, request: Request, client: Any, server: Any, cfg: Any, arrived: float
+    application: Wsgi, request: Request, client: Any, server: Any, cfg: Any, arrived: float, escort: Escort
 ) -> tuple[bytes, bool]:
     """The bytes of the answer, and whether the connection may be used again; never raises.
 
@@ -149,17 +155,17 @@ def answer(
                 body.close()
         return b"".join(outgoing.pieces), not response.should_close()
     except Exception as error:
-        return refusal(error), False
+        return refusal(error, request.head, escort), False
 
 
-def refusal(error: Exception) -> bytes:
+def refusal(error: Exception, head: bytes, escort: Escort) -> bytes:
     """The answer to what cannot be read or answered. The log has the kind of the fault: its words may hold a token."""
     status = _status(error)
     if status == 500:
         log.error("a request was not answered", exc_info=error)
     else:
         log.warning("refused a request that is not HTTP as it is read here: %s", type(error).__name__)
-    return error_answer(status)
+    return error_answer(status, head, escort)
 
 
 def _status(error: Exception) -> int:
@@ -178,16 +184,27 @@ def _status(error: Exception) -> int:
             return 500
 
 
-def error_answer(status: int) -> bytes:
-    """An answer to what never became a request of the application."""
+def error_answer(status: int, head: bytes, escort: Escort) -> bytes:
+    """An answer to what never became a request of the application; ``head`` is what came of it."""
     body = json.dumps(outcome(status, f"{_REASONS[status]}.")).encode()
-    head = [
-        f"HTTP/1.1 {status} {_REASONS[status]}",
-        "Connection: close",
-        "Content-Type: application/fhir+json",
-        "Cache-Control: no-store",
-        "X-Content-Type-Options: nosniff",
-        f"Content-Length: {len(body)}",
-        *([": ".join(retry_after(SOON))] if status == 503 else []),
+    headers = [
+        ("Date", _date(int(time.time()))),
+        ("Connection", "close"),
+        ("Content-Type", "application/fhir+json"),
+        ("Content-Length", str(len(body))),
+        *([retry_after(SOON)] if status == 503 else []),
     ]
-    return "\r\n".join([*head, "", ""]).encode() + body
+    headers += escort(_as_far_as_read(head), status, [name for name, _ in headers])
+    lines = [f"HTTP/1.1 {status} {_REASONS[status]}", *(f"{name}: {value}" for name, value in headers), "", ""]
+    return "\r\n".join(lines).encode("latin-1") + body
+
+
+def _as_far_as_read(head: bytes) -> dict[str, str]:
+    """What an escort asks of a request, from a head that may be none."""
+    found = {"REQUEST_METHOD": head.partition(b" ")[0][:20].decode("latin-1")}
+    for name, value in _ESCORTED.findall(head):
+        found[f"HTTP_{name.decode().upper().replace('-', '_')}"] = value.strip().decode("latin-1")
+    return found
+
+
+_ESCORTED = re.compile(rb"^(origin|x-request-id)[ \t]*:([^\r\n]*)", re.IGNORECASE | re.MULTILINE)

@@ -65,10 +65,10 @@ def create_app(
         import_module("cds_service.outbound")  # something is going to be fetched: workers share what does it
     fhir = FhirClient(charts, settings.fhir_deadline, settings.max_body, judge.site.prefetch_keys)
     metrics.service_runs(version("lumbar-imaging-cds"), guideline)
-    app.extensions |= {"judge": judge, "store": store, "recorder": recorder, "trust": trust}
     app.extensions["fetchers"] = (keys, charts)
     origins = trust.origins if trust is not None else frozenset("*")
     passage = Passage(Callers(settings, by_token), origins, new_uuid)
+    app.extensions |= {"judge": judge, "store": store, "recorder": recorder, "trust": trust, "passage": passage}
     hooks = OrderHooks(judge, fhir, today, new_uuid, memory.remember)
     register_passage(app, passage)
     register_errors(app)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from flask import Flask, Request, Response, g, request
 
@@ -34,6 +35,11 @@ class Passage:
         added.append(("X-Request-Id", request))
         record(here, request, endpoint, status)
         return added
+
+    def escort(self, environ: Mapping[str, Any], status: int, named: Iterable[str]) -> Headers:
+        """The same for an answer to what never came in; its environment has the method, and what else was read."""
+        here = Visit(environ, environ["REQUEST_METHOD"], "", time.perf_counter())
+        return self.go(here, Endpoint(), status, named)
 
 
 def register_passage(app: Flask, passage: Passage) -> None:

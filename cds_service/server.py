@@ -30,6 +30,7 @@ class Server(BaseApplication):  # type: ignore[misc]
             raise
         self._recorder = self._application.extensions["recorder"]
         self.longest_body = settings.max_body
+        self.escort = self._application.extensions["passage"].escort
         trust = self._application.extensions["trust"]
         clients = [settings.anyone] if trust is None else [trusted.client for trusted, _ in trust.clients.values()]
         self.lane = Waiting.under(settings, clients).lane

@@ -24,8 +24,8 @@ from typing import Any, TypeVar
 from gunicorn import util
 from gunicorn.workers.gthread import ThreadWorker
 
-from cds_service.answering import Request, Settled, answer, error_answer, refusal
-from cds_service.arriving import Arriving, State
+from cds_service.answering import Escort, Request, Settled, answer, error_answer, refusal
+from cds_service.arriving import LONGEST_HEAD, Arriving, State
 from cds_service.collecting import Collecting
 from cds_service.inbound import Inbound
 from cds_service.lingering import Lingering
@@ -52,6 +52,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self.cfg: Any = Settled(self.cfg)
         self.longest_body: int = self.app.longest_body
         self.lane: Callable[[str, str, bytes | None], Lane | None] = self.app.lane
+        self.escort: Escort = self.app.escort
         self.lanes = {lane: ThreadPoolExecutor(threads, lane.name.lower()) for lane, threads in THREADS.items()}
         self.most_gathered = 10 * self.longest_body
         self.arriving: dict[Inbound, None] = {}
@@ -210,17 +211,19 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def _begin(self, connection: Inbound) -> None:
         """Answer a request that is whole, here or in a thread."""
+        arriving = connection.arriving
         try:
             request = self._read(connection)
         except Exception as error:
-            self._send(connection, (refusal(error), False))
+            self._send(connection, (refusal(error, arriving.head, self.escort), False))
             return
         self.nr += 1
         if self.nr >= self.max_requests:
             self.alive = False
         if not self.alive or len(self.kept) >= self.max_keepalived:
             request.force_close()
-        work = partial(answer, self.wsgi, request, connection.client, connection.server, self.cfg, connection.arrived)
+        where = connection.client, connection.server
+        work = partial(answer, self.wsgi, request, *where, self.cfg, connection.arrived, self.escort)
         held = request.length
         lane = self.lane(request.method, request.path, request.sent)
         if lane is None:
@@ -234,7 +237,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
                 return
         if self.handed and self.handed + held > self.most_gathered:
             log.warning("refused a request for want of memory: %s", 503)
-            self._send(connection, (error_answer(503), False))
+            self._send(connection, (error_answer(503, request.head, self.escort), False))
             return
 
         def answered(found: tuple[bytes, bool]) -> None:
@@ -303,7 +306,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def _refuse(self, connection: Inbound, status: int) -> None:
         log.warning("refused a request before it was whole: %s", status)
-        connection.send_at_once(error_answer(status))
+        connection.send_at_once(error_answer(status, bytes(connection.arriving.data[:LONGEST_HEAD]), self.escort))
         self._let_go(connection)
         self.lingering.linger(connection.sock, self.poller)
 

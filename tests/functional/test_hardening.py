@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -260,6 +261,35 @@ def test_slow_senders_hold_up_nobody(served: Served, sent: bytes) -> None:
             over.set()
             dripping.join()
     assert [answer[:15] for answer in answers] == [b"HTTP/1.1 200 OK"] * 20
+
+
+NEVER_CAME_IN = {
+    400: _post("Content-Length: -1", "Origin: https://app.example.org", length=False),
+    414: _get("/" + "x" * 5_000, "Origin: https://app.example.org"),
+    417: _post("Expect: a-miracle", "Origin: https://app.example.org"),
+    431: _post("Origin: https://app.example.org", "X-Long: " + "x" * 9_000),
+}
+
+
+def test_what_never_comes_in_is_told_counted_and_logged_as_all_else(tmp_path: Path) -> None:
+    """A browser may read why, an operator sees how often, and the answer has its date, its id and its restrictions."""
+    with service(tmp_path, workers=1, CDS_METRICS="open") as it:
+        named = []
+        for status, sent in NEVER_CAME_IN.items():
+            head = it.exchange(sent).partition(b"\r\n\r\n")[0].decode()
+            lines = head.split("\r\n")
+            assert lines[0].startswith(f"HTTP/1.1 {status} ")
+            fields = dict(line.split(": ", 1) for line in lines[1:])
+            assert fields["Access-Control-Allow-Origin"] == "*"
+            assert fields["Content-Security-Policy"].startswith("default-src 'none'")
+            assert parsedate_to_datetime(fields["Date"]).tzinfo is not None
+            named.append(fields["X-Request-Id"])
+        figures = it.exchange(_get("/metrics")).decode()
+        for status in NEVER_CAME_IN:
+            assert f'cds_answers_total{{endpoint="none",service="none",status="{status}"}} 1.0' in figures
+    lines = [json.loads(line) for line in it.said.splitlines()]
+    told = {line["request"]: line["status"] for line in lines if "request" in line}
+    assert [told[request] for request in named] == list(NEVER_CAME_IN)
 
 
 def test_a_slow_fhir_server_holds_up_its_own_calls_alone(tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def test_a_503_that_is_described_says_when_to_come_back(
 ) -> None:
     """While the store is out each route of which it is told answers 503, with Retry-After in whole seconds."""
     if path == FULL:
-        assert b"\r\nRetry-After: 5\r\n" in error_answer(503)
+        assert b"\r\nRetry-After: 5\r\n" in error_answer(503, b"", lambda *_: [])
         return
     client = secured(reports=Access.OPEN)
     with closing(sqlite3.connect(tmp_path / "store.sqlite3")) as database:

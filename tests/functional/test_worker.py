@@ -43,11 +43,17 @@ class Application:
         self.released = threading.Event()
         self.threads: dict[str, str] = {}
         """Which thread answered which path."""
+        self.escorted: list[tuple[Environ, int]] = []
+        """What of a request was read that came to nothing, and the status it got."""
         self.gathered: dict[str, bytes | None] = {}
         """The body that lay ready, by path."""
 
     def wsgi(self) -> Application:
         return self
+
+    def escort(self, environ: Environ, status: int, named: Iterable[str]) -> list[tuple[str, str]]:
+        self.escorted.append((environ, status))
+        return [("X-Escort", str(len(self.escorted)))]
 
     def lane(self, method: str, path: str, body: bytes | None) -> Lane | None:
         if path.startswith("/fetch"):
@@ -626,7 +632,7 @@ def test_chunks_that_cannot_be_read_leave_nothing_behind(chunks: bytes) -> None:
     head = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
     gc.collect()
     request = Request(Config(), ("127.0.0.1", 1), head, None, chunks)
-    answered, keep = answer(Application(), request, ("127.0.0.1", 1), ("127.0.0.1", 2), Config(), 0.0)
+    answered, keep = answer(Application(), request, ("127.0.0.1", 1), ("127.0.0.1", 2), Config(), 0.0, lambda *_: [])
     assert (answered.split(b"\r\n")[0], keep) == (b"HTTP/1.1 400 Bad Request", False)
     reference = weakref.ref(request)
     gc.disable()
