@@ -14,8 +14,7 @@ from cds_service.discovery import HOOKS
 from cds_service.feedback_items import read_feedback
 from cds_service.json_in import parse_json
 from cds_service.json_out import to_json
-from cds_service.order_hooks import refuse_other_media
-from cds_service.passage import visit
+from cds_service.passage import refuse_other_media, visit
 from cds_service.problems import Problem, outcome
 from cds_service.store import FeedbackItem, Store, StoreError
 

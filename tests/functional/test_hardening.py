@@ -23,7 +23,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from cds_service import draft_orders, order_hooks
+from cds_service import draft_orders, judging
 from cds_service.arriving import LONGEST_HEAD, Arriving, State
 from cds_service.discovery import PREFETCH
 from cds_service.envelope import MOST_DRAFTS, MOST_ENTRIES
@@ -454,7 +454,7 @@ def test_entries_that_matter_are_counted_for_each_order(
     client: FlaskClient, monkeypatch: pytest.MonkeyPatch, entries: int, status: int
 ) -> None:
     """Two orders look at 25 entries with the pain, and at 26 no more; entries of no concern are not counted."""
-    monkeypatch.setattr(order_hooks, "MOST_LOOKS", 50)
+    monkeypatch.setattr(judging, "MOST_LOOKS", 50)
     body = request_for(PLAIN)
     chart = body["prefetch"]["conditions"]["entry"]
     for code, number in (("G83.4", entries), ("I10", 60)):

@@ -15,7 +15,7 @@ from cards.issue import issue
 from cards.wire import appraisal_json, card_json
 from cards.wording import CATEGORY, escaped
 from cds_service.envelope import parse_request
-from cds_service.order_hooks import Judge, Judged
+from cds_service.judging import Judge, Judged
 from cds_service.settings import Settings
 from knowledge.findings import Coding
 from knowledge.loading import Knowledge

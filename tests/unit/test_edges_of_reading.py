@@ -10,7 +10,7 @@ import pytest
 from cds_service import chart, drugs
 from cds_service.chart import ChartReader
 from cds_service.envelope import parse_request
-from cds_service.order_hooks import Judge
+from cds_service.judging import Judge
 from cds_service.raw_resources import with_ingredients
 from knowledge.findings import ConceptId, PrefetchKey
 from knowledge.orders import OrderCodes

@@ -12,8 +12,8 @@ from cds_service import envelope, json_in, long_bodies
 from cds_service.chart import ChartReader
 from cds_service.envelope import MOST_ENTRIES, parse_request
 from cds_service.json_in import DEEPEST, parse_json
+from cds_service.judging import Judge, Judged
 from cds_service.long_bodies import LONG, Entries, parse_long
-from cds_service.order_hooks import Judge, Judged
 from cds_service.prefetch import SILENT, Delivered, read_prefetch
 from cds_service.problems import Problem
 from cds_service.silence import Silence

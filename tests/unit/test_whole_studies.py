@@ -9,7 +9,7 @@ import pytest
 from cds_service import draft_orders
 from cds_service.chart import ChartReader
 from cds_service.codings import MOST_CODINGS, codings_of
-from cds_service.order_hooks import Judge
+from cds_service.judging import Judge
 from cds_service.raw_resources import each_apart
 from knowledge.appraisal import Appraisal
 from knowledge.findings import Coding, ConceptId, PrefetchKey, Presence
