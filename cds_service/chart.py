@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -17,6 +17,7 @@ from fhir.resources.R4B.patient import Patient
 from fhir.resources.R4B.procedure import Procedure
 from fhir.resources.R4B.servicerequest import ServiceRequest
 
+from cds_service.chart_settings import ChartSettings
 from cds_service.codings import codings_of
 from cds_service.drugs import Drugs, routes_of
 from cds_service.fhir_elements import (
@@ -138,19 +139,10 @@ _CERTAINTY = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class ChartSettings:
-    """A site's choices for reading charts."""
-
-    uncoded_entries_are_listed_only: bool = False
-    """Entries without a known coding are listed, and do not make their key incomplete."""
-    unseen_counts_as_empty: bool = False
-    """Keys that did not arrive count as searched and empty."""
+_AS_SHIPPED = ChartSettings()
 
 
-def read_chart(
-    reader: ChartReader, settings: ChartSettings = ChartSettings(), session: tuple[Entry, ...] = ()
-) -> Chart:
+def read_chart(reader: ChartReader, settings: ChartSettings = _AS_SHIPPED, session: tuple[Entry, ...] = ()) -> Chart:
     """The chart of one patient from what was delivered; ``session`` are referrals among the other drafts."""
     delivered = reader.delivered
     entries: list[Entry] = list(session)

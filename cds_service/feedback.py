@@ -10,12 +10,12 @@ from flask import Blueprint, Response, request
 
 from cds_service import metrics
 from cds_service.clients import Client
-from cds_service.discovery import HOOKS
 from cds_service.feedback_items import read_feedback
 from cds_service.json_in import parse_json
 from cds_service.json_out import to_json
 from cds_service.passage import refuse_other_media, visit
 from cds_service.problems import Problem, outcome
+from cds_service.services import HOOKS
 from cds_service.store import FeedbackItem, Store, StoreError
 
 log = logging.getLogger("cds_service")

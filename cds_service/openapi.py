@@ -12,8 +12,8 @@ from typing import Any
 
 from cards.card import Indicator
 from cards.wire import APPRAISALS
-from cds_service.discovery import HOOKS
 from cds_service.patients import patients
+from cds_service.services import HOOKS
 from knowledge.findings import PrefetchKey, Presence
 
 Json = dict[str, Any]

@@ -11,13 +11,13 @@ from cards.issue import IssuedCard
 from cds_service.account import Account, account
 from cds_service.answer import NewUuid, compose
 from cds_service.clients import Client
-from cds_service.discovery import HOOKS
 from cds_service.envelope import parse_request
 from cds_service.fhir_client import FhirClient
 from cds_service.json_out import to_json
 from cds_service.judging import Judge, Judged
 from cds_service.passage import refuse_other_media, visit
 from cds_service.problems import Problem
+from cds_service.services import HOOKS
 from cds_service.visit import Visit
 from knowledge.values import dataclass
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from cds_service.clients import Client
-from cds_service.discovery import HOOKS
+from cds_service.services import HOOKS
 from cds_service.settings import Auth, Settings
 
 T = TypeVar("T")

@@ -25,11 +25,11 @@ from flask import Flask
 
 from cds_service.addresses import BadAddress, read_address
 from cds_service.clients import Client
-from cds_service.discovery import PREFETCH
 from cds_service.envelope import MOST_ENTRIES
 from cds_service.fetching import Budget, Deadline, Fetcher, FetchFailed, Why
 from cds_service.fhir_access import FhirAccess, Secret, read_access
 from cds_service.fhir_client import MOST_PAGES, listed_base
+from cds_service.services import PREFETCH
 from tests.cases_as_fhir import request_for
 from tests.functional.test_service import APPRAISALS, PLAIN, SELECT
 from tests.loopback import send, serving

@@ -25,10 +25,10 @@ from flask.testing import FlaskClient
 
 from cds_service import draft_orders, judging
 from cds_service.arriving import LONGEST_HEAD, Arriving, State
-from cds_service.discovery import PREFETCH
 from cds_service.envelope import MOST_DRAFTS, MOST_ENTRIES
 from cds_service.logs import JsonLines
 from cds_service.rate_limit import Rate, RateLimit, read_rate
+from cds_service.services import PREFETCH
 from tests.cases_as_fhir import request_for
 from tests.functional.test_service import FEEDBACK, PLAIN, SELECT
 from tests.loopback import send, serving

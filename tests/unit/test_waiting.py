@@ -11,7 +11,7 @@ import pytest
 
 from cds_service.addresses import read_address
 from cds_service.clients import Client
-from cds_service.discovery import HOOKS
+from cds_service.services import HOOKS
 from cds_service.settings import Auth, Settings
 from cds_service.waiting import (
     LONGEST,
