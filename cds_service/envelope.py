@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import field
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
 from cds_service.fhir_access import FhirAccess, read_access
@@ -15,6 +13,7 @@ from cds_service.json_in import parse_json, parse_json_as_written
 from cds_service.long_bodies import LONG, Entries, parse_long
 from cds_service.prefetch import bare_id, relative
 from cds_service.problems import Problem, bad_request
+from conformance.schemas import envelope_schema
 from knowledge.schema import Schema
 from knowledge.values import dataclass
 
@@ -135,7 +134,7 @@ def _numbers(resource: Json) -> list[float]:
 
 @cache
 def _schema() -> Schema:
-    return Schema(json.loads(files("conformance").joinpath("schemas/envelope.schema.json").read_text(encoding="utf-8")))
+    return Schema(envelope_schema())
 
 
 def _in_words(rule: object, value: Any) -> str:
