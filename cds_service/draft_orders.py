@@ -8,8 +8,9 @@ from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import Any
 
-from cds_service.chart import ChartReader, read_order
+from cds_service.chart import ChartReader
 from cds_service.codings import codings_of
+from cds_service.entries import read_order
 from cds_service.envelope import Draft, HookRequest
 from cds_service.fhir_elements import Unreadable, items, reference_of, text_of, texts_of, word
 from cds_service.prefetch import relative
@@ -73,7 +74,7 @@ def read_orders(
     imaging = [
         each
         for reference, draft in drafts
-        if (each := _imaging(reader, reference, draft, knowledge, read_text=read_text)) is not None
+        if (each := _imaging(reference, draft, knowledge, read_text=read_text)) is not None
     ]
     ours = knowledge.orders.codes.keys()
     going_on = [_goes_on(reader, each.draft.resource) for each in imaging]
@@ -142,14 +143,12 @@ def _components(
 _MOST_STUDIES_OF_A_PART = 4
 
 
-def _imaging(
-    reader: ChartReader, reference: str, draft: Draft, knowledge: Knowledge, *, read_text: bool
-) -> _Imaging | None:
+def _imaging(reference: str, draft: Draft, knowledge: Knowledge, *, read_text: bool) -> _Imaging | None:
     """The draft as an imaging study, by its codes, else by its words; None where it is none that we know."""
     resource = draft.resource
     if word(resource, "resourceType") not in _ORDERS:
         return None
-    codings = _order_codings(reader, resource, knowledge)
+    codings = _order_codings(resource, knowledge)
     if codings:
         return _Imaging(draft, reference, codings) if knowledge.orders.knows(codings) else None
     procedures = knowledge.order_text.read(texts_of(resource.get("code"))) if read_text else ()
@@ -163,7 +162,7 @@ def session_referrals(request: HookRequest, reader: ChartReader) -> tuple[Entry,
         resource = draft.resource
         if resource.get("resourceType") != "ServiceRequest" or word(resource, "status") not in _DRAFTS:
             continue
-        if not reader.vocabulary.knows(reader.codings(resource.get("code"))):
+        if not reader.vocabulary.knows(codings_of(resource.get("code")).readable):
             continue
         try:
             entry = reader.read_entry({**resource, "status": "active"}, reference)
@@ -211,14 +210,14 @@ def _is_judged(each: _Imaging, selected: frozenset[str] | None, imaging: list[_I
     )
 
 
-def _order_codings(reader: ChartReader, resource: Json, knowledge: Knowledge) -> tuple[Coding, ...]:
+def _order_codings(resource: Json, knowledge: Knowledge) -> tuple[Coding, ...]:
     """The codings of an order, the site's own and the CPT codes of its billing options among them."""
     code = resource.get("code")
-    found = [*reader.codings(code), *_local_codings(code, knowledge)]
+    found = [*codings_of(code).readable, *_local_codings(code, knowledge)]
     for holder in (resource, code):
         for extension in items(holder.get("extension")) if isinstance(holder, dict) else []:
             if isinstance(extension, dict) and _BILLING in str(extension.get("url")):
-                found += _codings_within(reader, extension)
+                found += _codings_within(extension)
     return tuple(dict.fromkeys(found))
 
 
@@ -230,14 +229,14 @@ def _local_codings(code: Any, knowledge: Knowledge) -> Iterator[Coding]:
                 yield local
 
 
-def _codings_within(reader: ChartReader, value: Any, depth: int = 0) -> Iterator[Coding]:
+def _codings_within(value: Any, depth: int = 0) -> Iterator[Coding]:
     if depth > 6 or not isinstance(value, dict):
         return
     if isinstance(value.get("valueCoding"), dict):
-        yield from reader.codings({"coding": [value["valueCoding"]]})
-    yield from reader.codings(value.get("valueCodeableConcept"))
+        yield from codings_of({"coding": [value["valueCoding"]]}).readable
+    yield from codings_of(value.get("valueCodeableConcept")).readable
     for inner in items(value.get("extension")):
-        yield from _codings_within(reader, inner, depth + 1)
+        yield from _codings_within(inner, depth + 1)
 
 
 def _read(

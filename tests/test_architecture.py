@@ -65,14 +65,14 @@ def test_a_package_opens_only_its_own_files(package: str) -> None:
 
 
 def test_fhir_models_are_imported_in_one_module_and_only_as_r4b() -> None:
-    """fhir.resources enters through cds_service/chart.py alone, and never in its R5 default."""
+    """fhir.resources enters through cds_service/fhir_models.py alone, and never in its R5 default."""
     found = {
         (str(file.relative_to(ROOT)), module.startswith("fhir.resources.R4B."))
         for package in OURS
         for file, module in _imports(package)
         if module.split(".")[0] == "fhir"
     }
-    assert found == {("cds_service/chart.py", True)}
+    assert found == {("cds_service/fhir_models.py", True)}
 
 
 @pytest.mark.parametrize("package", ["knowledge", "cards"])
