@@ -10,6 +10,7 @@ import pytest
 from cds_service.chart import ChartReader, read_chart
 from cds_service.prefetch import read_prefetch
 from cds_service.raw_resources import CODE_OF
+from cds_service.silence import Silence
 from knowledge import extent
 from knowledge.extent import Spellings
 from knowledge.findings import Chart
@@ -67,7 +68,7 @@ def test_what_is_passed_over_by_its_spelling_says_nothing_when_read(
     short = [_chart(knowledge, [each]) for each in resources]
     looked_into = _LookedInto(knowledge.vocabulary, knowledge.orders, of_drugs=False)
     for name in ("_spellings", "_drug_spellings"):
-        monkeypatch.setattr(ChartReader, name, property(lambda reader: looked_into, lambda reader, value: None), False)
+        monkeypatch.setattr(Silence, name, property(lambda silence: looked_into, lambda silence, value: None), False)
     assert short == [_chart(knowledge, [each]) for each in resources]
 
 
