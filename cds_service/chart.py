@@ -10,9 +10,11 @@ from typing import Any
 from cds_service.chart_settings import ChartSettings
 from cds_service.codings import codings_of
 from cds_service.drugs import Drugs, routes_of
+from cds_service.elements import Unreadable
 from cds_service.entries import READERS, UNCODED, Context
-from cds_service.fhir_elements import Unreadable, local_day, reference_of, span, text_of, word
+from cds_service.fhir_dates import local_day, span
 from cds_service.fhir_models import PATIENT
+from cds_service.json_access import reference_of, text_of, word
 from cds_service.prefetch import BESIDE, KEY_OF_TYPE, OLDER_TYPES, SILENT, Delivered, Delivery, relative
 from cds_service.raw_resources import ALSO_MEDICATION, KINDS, days_told, each_apart
 from cds_service.silence import Silence

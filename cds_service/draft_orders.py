@@ -10,9 +10,10 @@ from typing import Any
 
 from cds_service.chart import ChartReader
 from cds_service.codings import codings_of
+from cds_service.elements import Unreadable
 from cds_service.entries import read_order
 from cds_service.envelope import Draft, HookRequest
-from cds_service.fhir_elements import Unreadable, items, reference_of, text_of, texts_of, word
+from cds_service.json_access import items, reference_of, text_of, texts_of, word
 from cds_service.prefetch import relative
 from cds_service.problems import Problem
 from cds_service.raw_resources import each_apart, is_denied

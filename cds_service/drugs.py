@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from cds_service.codings import codings_of
-from cds_service.fhir_elements import Unreadable, items, word
+from cds_service.elements import Unreadable
+from cds_service.json_access import items, word
 from cds_service.prefetch import Delivered
 from cds_service.raw_resources import NOT_GIVEN, days_given, prescriptions_of, with_ingredients
 from knowledge.findings import Coding, Entry

@@ -7,25 +7,11 @@ from datetime import date
 from typing import Any
 
 from cds_service.codings import codings_of
+from cds_service.courses import course_of, has_reversed_bounds
 from cds_service.drugs import Drugs, routes_of
-from cds_service.fhir_elements import (
-    COMPARATORS,
-    LONGEST_COURSE,
-    Unreadable,
-    at_age,
-    course_of,
-    days_in,
-    end_of,
-    has_reversed_bounds,
-    is_reversed,
-    length_of,
-    onset_and_end,
-    span,
-    start_of,
-    status_code,
-    text_of,
-    word,
-)
+from cds_service.durations import COMPARATORS, LONGEST_COURSE, length_of
+from cds_service.elements import Unreadable
+from cds_service.fhir_dates import at_age, days_in, end_of, is_reversed, onset_and_end, span, start_of
 from cds_service.fhir_models import (
     CONDITION,
     MEDICATION_REQUEST,
@@ -35,6 +21,7 @@ from cds_service.fhir_models import (
     PROCEDURE,
     REPORT,
 )
+from cds_service.json_access import status_code, text_of, word
 from cds_service.raw_resources import (
     ENDS,
     KINDS,

@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 from cds_service.fhir_access import FhirAccess, read_access
-from cds_service.fhir_elements import reference_of
+from cds_service.json_access import reference_of
 from cds_service.json_in import parse_json, parse_json_as_written
 from cds_service.long_bodies import LONG, Entries, parse_long
 from cds_service.prefetch import bare_id, relative

@@ -11,7 +11,7 @@ from fhir.resources.R4B.patient import Patient
 from fhir.resources.R4B.procedure import Procedure
 from fhir.resources.R4B.servicerequest import ServiceRequest
 
-from cds_service.fhir_elements import CODE, DATE, FLAG, NUMBER, TEXT, Elements
+from cds_service.elements import CODE, DATE, FLAG, NUMBER, TEXT, Elements
 
 # The elements that are read of each resource through its model. A leaf says how it is handed over. Codes, routes
 # and statuses are read by `read_coding`, `status_of` and `status_code`, which ask for more than the models do.

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import field, replace
 from typing import Any
 
-from cds_service.fhir_elements import word
+from cds_service.json_access import word
 from cds_service.long_bodies import Entries
 from knowledge.findings import Gap, PrefetchKey
 from knowledge.values import dataclass

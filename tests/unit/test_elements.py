@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from jiter import LosslessFloat
 
-from cds_service import fhir_elements, fhir_models
-from cds_service.fhir_elements import DATE, NUMBER, Elements, Unreadable, span
+from cds_service import fhir_models
+from cds_service.elements import DATE, NUMBER, Elements, Unreadable
+from cds_service.fhir_dates import span
 
 _DAYS: tuple[Any, ...] = (
     "2026-02-27",
@@ -94,7 +95,7 @@ def _through_the_model(monkeypatch: pytest.MonkeyPatch, elements: Elements, reso
         raise ValueError
 
     with monkeypatch.context() as patched:
-        patched.setattr(fhir_elements, "read_plainly", never)
+        patched.setattr("cds_service.elements.read_plainly", never)
         return _parsed(elements, resource)
 
 
