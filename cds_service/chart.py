@@ -79,8 +79,6 @@ class ChartReader:
         self.patient_id = patient_id
         self.vocabulary = knowledge.vocabulary
         self.silence = silence or Silence(knowledge, patient_id)
-        self.reasons = 0
-        """How many resources were read as reasons of orders."""
         self.drugs = Drugs(delivered, knowledge.vocabulary)
         self.own_reference = f"Patient/{patient_id}"
         self.birth_date = self._birth_date()

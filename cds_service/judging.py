@@ -9,10 +9,11 @@ from cards.build import Draft, build_card
 from cards.card import Card
 from cards.profiles import SHAPES, Profile, Shape
 from cds_service.chart import ChartReader, read_chart
-from cds_service.draft_orders import DraftOrder, read_orders, refers_to_therapy, session_referrals
+from cds_service.draft_orders import DraftOrder, read_orders
 from cds_service.envelope import HookRequest
 from cds_service.prefetch import read_prefetch
 from cds_service.problems import Problem
+from cds_service.session_referrals import refers_to_therapy, session_referrals
 from cds_service.settings import Settings
 from cds_service.silence import Silence
 from cds_service.site import Site, read_site

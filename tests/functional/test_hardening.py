@@ -23,7 +23,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from cds_service import draft_orders, judging
+from cds_service import judging, order_reasons
 from cds_service.arriving import LONGEST_HEAD, Arriving, State
 from cds_service.envelope import MOST_DRAFTS, MOST_ENTRIES
 from cds_service.logs import JsonLines
@@ -437,7 +437,7 @@ def test_what_orders_name_is_counted_for_each_of_them(
     client: FlaskClient, monkeypatch: pytest.MonkeyPatch, drafts: int, status: int
 ) -> None:
     """A panel that lists nine parts counts nineteen times for each order that names it: 760 are read, and no more."""
-    monkeypatch.setattr(draft_orders, "MOST_REASONS", 760)
+    monkeypatch.setattr(order_reasons, "MOST_REASONS", 760)
     body = request_for(PLAIN)
     part = {"code": {"coding": [{"system": "http://loinc.org", "code": "8310-5"}]}}
     panel = {"resourceType": "Observation", "id": "o", "status": "final", "code": part["code"], "component": [part] * 9}
