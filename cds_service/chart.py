@@ -15,8 +15,10 @@ from cds_service.entries import READERS, UNCODED, Context
 from cds_service.fhir_dates import local_day, span
 from cds_service.fhir_models import PATIENT
 from cds_service.json_access import reference_of, text_of, word
-from cds_service.prefetch import BESIDE, KEY_OF_TYPE, OLDER_TYPES, SILENT, Delivered, Delivery, relative
+from cds_service.prefetch import SILENT, Delivered, Delivery
 from cds_service.raw_resources import ALSO_MEDICATION, KINDS, days_told, each_apart
+from cds_service.references import relative
+from cds_service.resource_types import BESIDE, KEY_OF_TYPE, OLDER_TYPES
 from cds_service.silence import Silence
 from knowledge.dates import DateSpan
 from knowledge.findings import Chart, Entry, Gap, Kind, PrefetchKey, Prescription
@@ -79,7 +81,7 @@ class ChartReader:
         self.patient_id = patient_id
         self.vocabulary = knowledge.vocabulary
         self.silence = silence or Silence(knowledge, patient_id)
-        self.drugs = Drugs(delivered, knowledge.vocabulary)
+        self.drugs = Drugs(delivered.references, knowledge.vocabulary)
         self.own_reference = f"Patient/{patient_id}"
         self.birth_date = self._birth_date()
         self.context = Context(self.vocabulary, knowledge.orders, self.drugs, self.birth_date, self.today)
@@ -89,7 +91,7 @@ class ChartReader:
         entries: list[Entry] = []
         gaps: list[Gap] = []
         says_nothing = self.silence.says_nothing
-        for number, resource in each_apart(part.resources, self.delivered.resolve):
+        for number, resource in each_apart(part.resources, self.delivered.references.resolve):
             kind = word(resource, "resourceType")
             if resource is SILENT or says_nothing(resource, kind):
                 continue
@@ -215,7 +217,7 @@ class ChartReader:
         name = relative(reference)
         if name == self.own_reference:
             return True
-        resolved = self.delivered.resolve(reference) if name.startswith("urn:") else None
+        resolved = self.delivered.references.resolve(reference) if name.startswith("urn:") else None
         return resolved is not None and resolved.get("id") == self.patient_id
 
     def _birth_date(self) -> DateSpan | None:

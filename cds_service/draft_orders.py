@@ -15,8 +15,8 @@ from cds_service.envelope import Draft, HookRequest
 from cds_service.json_access import reference_of, text_of, texts_of, word
 from cds_service.order_codes import order_codings
 from cds_service.order_reasons import REASONS, ReasonReader
-from cds_service.prefetch import relative
 from cds_service.raw_resources import is_denied
+from cds_service.references import relative
 from knowledge.appraisal import NotJudged, NotJudgedReason
 from knowledge.findings import Coding, OrderedProcedure, ProcedureId
 from knowledge.loading import Knowledge

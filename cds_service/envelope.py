@@ -11,8 +11,8 @@ from cds_service.fhir_access import FhirAccess, read_access
 from cds_service.json_access import reference_of
 from cds_service.json_in import parse_json, parse_json_as_written
 from cds_service.long_bodies import LONG, Entries, parse_long
-from cds_service.prefetch import bare_id, relative
 from cds_service.problems import Problem, bad_request
+from cds_service.references import bare_id, relative
 from conformance.schemas import envelope_schema
 from knowledge.schema import Schema
 from knowledge.values import dataclass

@@ -9,9 +9,9 @@ from cds_service.chart import ChartReader
 from cds_service.codings import codings_of
 from cds_service.elements import Unreadable
 from cds_service.json_access import items, reference_of, text_of, word
-from cds_service.prefetch import relative
 from cds_service.problems import Problem
 from cds_service.raw_resources import each_apart
+from cds_service.references import relative
 from knowledge.findings import Entry, Kind
 
 Json = dict[str, Any]
@@ -71,7 +71,7 @@ class ReasonReader:
         return found
 
     def _read_reference(self, found: Reasons, order: Json, reference: str | None, place: str, name: str) -> None:
-        resolve = self._reader.delivered.resolve
+        resolve = self._reader.delivered.references.resolve
         target = resolve(reference, within=order)
         kind = word(target, "resourceType") if target else relative(reference).split("/")[0]
         points_inside = isinstance(reference, str) and reference.strip().startswith(("#", "urn:"))

@@ -190,14 +190,14 @@ def _delivered(judge: Judge, body: bytes) -> Delivered:
 def test_what_says_nothing_is_not_held_and_can_be_found_again(judge: Judge) -> None:
     """A reference to an entry that was let go leads to it, under its id and under its fullUrl."""
     delivered = _delivered(judge, _written(_long()))
-    resources = delivered.parts[PrefetchKey.CONDITIONS].resources
+    references, resources = delivered.references, delivered.parts[PrefetchKey.CONDITIONS].resources
     assert [each is SILENT for each in resources] == [False] + [True] * 600
     for name in ("Condition/x7", "https://ehr.example.org/Condition/x7"):
-        found = delivered.resolve(name)
+        found = references.resolve(name)
         assert found == _entry(7)["resource"]
-        assert delivered.resolve(name) is found
-        assert delivered.resolve("Condition/x7") is found
-    assert delivered.resolve("Condition/x600") is None
+        assert references.resolve(name) is found
+        assert references.resolve("Condition/x7") is found
+    assert references.resolve("Condition/x600") is None
 
 
 @pytest.mark.parametrize(
