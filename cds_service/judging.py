@@ -63,14 +63,19 @@ class Judge:
         """What a client of this profile can carry out at this site."""
         return SHAPES[profile].with_orderables(self.site.orderables)
 
-    def has_work(self, call: HookRequest) -> bool:
+    def has_work(self, call: HookRequest, reader: ChartReader) -> bool:
         """Whether some draft is a lumbar study that is to be judged: only then is a chart worth fetching."""
-        orders = self._orders(call, self.reader(call))
+        orders = self._orders(call, reader)
         return any(isinstance(order.ordered, OrderedProcedure) for order in orders)
 
-    def judge(self, call: HookRequest, today: date, shape: Shape = SHAPES[Profile.SPEC]) -> Judged:
-        """Read the chart and judge each order; ``today`` is the day of the call. Raises Problem (400, 413)."""
-        reader = self.reader(call, today)
+    def judge(
+        self, call: HookRequest, today: date, shape: Shape = SHAPES[Profile.SPEC], reader: ChartReader | None = None
+    ) -> Judged:
+        """Read the chart and judge each order; ``today`` is the day of the call. Raises Problem (400, 413).
+
+        ``reader``: of the same call and day, where there is one already.
+        """
+        reader = reader or self.reader(call, today)
         orders = self._orders(call, reader)
         chart = read_chart(reader, self.settings.chart, session_referrals(call, reader))
         if len(orders) * len(chart.entries) > MOST_LOOKS:

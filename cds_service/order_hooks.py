@@ -43,10 +43,13 @@ class OrderHooks:
         """The JSON that answers one call of a service that there is. Raises Problem (400, 413)."""
         judge, client = self.judge, here.client
         shape = judge.shape(client.profile)
-        call = parse_request(body, HOOKS[service])
-        if call.fhir is not None and judge.has_work(call):
-            call = self.fhir.complete(call, client)
-        judged = judge.judge(call, self.today(), shape)
+        call, today = parse_request(body, HOOKS[service]), self.today()
+        reader = judge.reader(call, today)
+        if call.fhir is not None and judge.has_work(call, reader):
+            completed = self.fhir.complete(call, client)
+            if completed is not call:
+                call, reader = completed, judge.reader(completed, today)
+        judged = judge.judge(call, today, shape, reader)
         here.oddities = call.oddities
         here.account = account([order.appraisal for order in judged.orders], judged.cards, judged.chart)
         answer = compose(judge.knowledge.topic, judged, call, client, shape, self.new_uuid)

@@ -29,6 +29,7 @@ from cds_service.envelope import MOST_ENTRIES
 from cds_service.fetching import Budget, Deadline, Fetcher, FetchFailed, Why
 from cds_service.fhir_access import FhirAccess, Secret, read_access
 from cds_service.fhir_client import MOST_PAGES, listed_base
+from cds_service.judging import Judge
 from cds_service.services import PREFETCH
 from tests.cases_as_fhir import request_for
 from tests.functional.test_service import APPRAISALS, PLAIN, SELECT
@@ -130,6 +131,20 @@ def test_a_chart_is_the_same_however_it_comes(ask: Callable[..., Outcome], chart
             assert (outcome.verdict, outcome.cards, outcome.passed_over) == ("rated", ["warning"], [])
             assert len(outcome.delivered) == 8
             assert {_key(asked.path) for asked in server.asked} == missing
+
+
+def test_a_chart_is_sorted_again_only_when_something_came(
+    ask: Callable[..., Outcome], chart: Json, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever read the orders of a call that lacks nothing reads its chart too; what was fetched is read anew."""
+    readers: list[Any] = []
+    made = Judge.reader
+    monkeypatch.setattr(Judge, "reader", lambda *given: readers.append(made(*given)) or readers[-1])
+    with serving(_chart(chart)) as server:
+        assert ask(f"{server.url}/fhir", chart).verdict == "rated"
+        assert len(readers) == 1
+        assert ask(f"{server.url}/fhir", {key: chart[key] for key in chart if key != "conditions"}).verdict == "rated"
+        assert len(readers) == 3
 
 
 def test_a_fetch_asks_as_the_template_says(ask: Callable[..., Outcome], chart: Json) -> None:
