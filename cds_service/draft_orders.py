@@ -72,19 +72,19 @@ def read_orders(
 
     ``read_text``: a draft without a code of a known system is read by its words.
     """
-    drafts = list(numbered(request))
-    spellings = [_spelled(draft.resource) if len(drafts) > 1 else "" for _, draft in drafts]
-    selected = _selected(request, [reference for reference, _ in drafts])
+    several = len(request.drafts) > 1
+    drafts = [(name, draft, _spelled(draft.resource) if several else "") for name, draft in numbered(request)]
+    selected = _selected(request, [reference for reference, _, _ in drafts])
     imaging = [
         each
-        for (reference, draft), spelling in zip(drafts, spellings, strict=True)
+        for reference, draft, spelling in drafts
         if (each := _imaging(reader, reference, draft, spelling, knowledge, read_text=read_text)) is not None
     ]
     ours = knowledge.orders.codes.keys()
     live = Counter(coding for each in imaging if each.goes_on for coding in ours & set(each.codings))
-    components = _components(imaging, Counter(reference for reference, _ in drafts), knowledge)
+    components = _components(imaging, Counter(reference for reference, _, _ in drafts), knowledge)
     namesakes: defaultdict[str, set[str]] = defaultdict(set)
-    for (reference, _), spelling in zip(drafts, spellings, strict=True):
+    for reference, _, spelling in drafts:
         namesakes[reference].add(spelling)
     reasons = ReasonReader(reader)
     found: list[DraftOrder] = []

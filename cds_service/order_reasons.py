@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from cds_service.chart import ChartReader
@@ -26,10 +26,10 @@ _READ_AS_REASON = ("Condition", "Observation", "Procedure")
 class Reasons:
     """What is read of the reasons of one order, and what is not."""
 
-    entries: list[Entry] = field(default_factory=list)
-    unread: list[str] = field(default_factory=list)
+    entries: list[Entry]
+    unread: list[str]
     """The places of those that cannot be read."""
-    named: set[int] = field(default_factory=set)
+    named: set[int]
     """The identities of what was read already, however often the order names it."""
 
 
@@ -44,11 +44,10 @@ class ReasonReader:
     def read(self, order: Json) -> Reasons:
         """The reasons of one order; what another one names is read again. Raises Problem (413)."""
         # What stands where a list is due says something that cannot be read.
-        found = Reasons(
-            unread=[
-                f"order.{name}" for name in REASONS if order.get(name) is not None and not isinstance(order[name], list)
-            ]
-        )
+        unread = [
+            f"order.{name}" for name in REASONS if order.get(name) is not None and not isinstance(order[name], list)
+        ]
+        found = Reasons([], unread, set())
         for number, concept in enumerate(items(order.get("reasonCode"))):
             place = f"order.reasonCode[{number}]"
             codings, malformed = codings_of(concept)

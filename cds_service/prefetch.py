@@ -79,7 +79,7 @@ def read_prefetch(
     named = {**aliases, **OWN_KEYS} if aliases else OWN_KEYS
     for name in [name for name in prefetch if name in named]:
         key = named[name]
-        part = _read_value(key, prefetch[name], delivered, name, says_nothing)
+        part = _read_value(key, prefetch[name], delivered.references, name, says_nothing)
         delivered.parts[key] = delivered.parts[key].joined(part) if key in delivered.parts else part
     foreign = {name: value for name, value in prefetch.items() if name not in named}
     if foreign:
@@ -100,7 +100,7 @@ def _read_foreign(values: Mapping[str, Any], delivered: Delivered) -> None:
     searched = {PrefetchKey.PATIENT}
     brought: dict[PrefetchKey, str] = {}
     for name, value in values.items():
-        reading = _read_value(PrefetchKey.CONDITIONS, value, delivered, name)
+        reading = _read_value(PrefetchKey.CONDITIONS, value, delivered.references, name)
         is_alone = len(reading.resources) == 1 and value is reading.resources[0]
         found: dict[PrefetchKey, list[Json]] = {}
         for resource in reading.resources:
@@ -129,7 +129,7 @@ def _read_foreign(values: Mapping[str, Any], delivered: Delivered) -> None:
 
 
 def _read_value(
-    key: PrefetchKey, value: Any, delivered: Delivered, name: str, says_nothing: SaysNothing | None = None
+    key: PrefetchKey, value: Any, references: References, name: str, says_nothing: SaysNothing | None = None
 ) -> Delivery:
     part = Delivery(key)
     if isinstance(value, dict) and "resourceType" not in value and isinstance(value.get("resource"), dict):
@@ -144,9 +144,9 @@ def _read_value(
         if _failed(value):
             part.fail(name, "the client could not fetch it")
     elif kind == "Bundle" or (kind is None and isinstance(value.get("entry"), list | Entries)):
-        _read_bundle(value, part, delivered, name, says_nothing)
+        _read_bundle(value, part, references, name, says_nothing)
     elif isinstance(kind, str):
-        delivered.references.remember(value)
+        references.remember(value)
         part.resources.append(value)
         if name in OWN_KEYS and not _asked_for(key, kind):
             part.fail(name, "a resource of another type than this key asks for")
@@ -156,7 +156,7 @@ def _read_value(
 
 
 def _read_bundle(
-    bundle: Json, part: Delivery, delivered: Delivered, name: str, says_nothing: SaysNothing | None
+    bundle: Json, part: Delivery, references: References, name: str, says_nothing: SaysNothing | None
 ) -> None:
     entries = bundle.get("entry", [])
     if not isinstance(entries, list | Entries):
@@ -165,7 +165,6 @@ def _read_bundle(
     lets_go = says_nothing if isinstance(entries, Entries) else None
     kinds: set[str] = set()
     counts, matches = bundle.get("total") is not None, 0
-    remember = delivered.references.remember
     # A loop with few calls, for a chart can hold thousands of entries.
     for number, entry in enumerate(entries):
         matches += counts and _is_match(entry, name)
@@ -177,7 +176,7 @@ def _read_bundle(
         if kind in KEY_OF_TYPE:
             kinds.add(kind)
             if lets_go is not None and not _holds_more(resource) and lets_go(resource, kind):
-                remember(resource, entry.get("fullUrl"), (entries, number))
+                references.remember(resource, entry.get("fullUrl"), (entries, number))
                 part.resources.append(SILENT)
                 continue
             if "search" in entry and _mode(entry) == "include":
@@ -186,7 +185,7 @@ def _read_bundle(
             continue
         elif kind not in BESIDE:
             kinds.add(kind)
-        remember(resource, entry.get("fullUrl"))
+        references.remember(resource, entry.get("fullUrl"))
         part.resources.append(resource)
     _hold_against(bundle, matches, kinds, part, name)
 
