@@ -177,11 +177,12 @@ def _demo_fhir(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _evaluate(options: argparse.Namespace, settings: Settings) -> int:
+    from cds_service.answer import compose
     from cds_service.envelope import parse_request
     from cds_service.explain import explain, read_aloud
     from cds_service.json_in import parse_json
     from cds_service.json_out import to_json
-    from cds_service.order_hooks import Judge, compose
+    from cds_service.judging import Judge
     from cds_service.problems import Problem
     from cds_service.uuids import new_uuid
     from knowledge.loading import load_low_back_pain

@@ -19,8 +19,9 @@ from cds_service.feedback import feedback_blueprint
 from cds_service.fetching import Fetcher
 from cds_service.fhir_client import FhirClient
 from cds_service.health import health_blueprint, metrics_blueprint
+from cds_service.judging import Judge
 from cds_service.memory import Memory
-from cds_service.order_hooks import Judge, OrderHooks, order_hooks_blueprint
+from cds_service.order_hooks import OrderHooks, order_hooks_blueprint
 from cds_service.pages import guideline_blueprint, report_blueprint, try_blueprint
 from cds_service.passage import Passage, register_passage
 from cds_service.recorder import Recorder

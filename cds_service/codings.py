@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from cds_service.fhir_elements import has_malformed_coding
 from knowledge.findings import Coding
-from knowledge.vocabulary import read_coding
+from knowledge.vocabulary import may_be_any, read_coding
 
 
 class Codings(NamedTuple):
@@ -31,7 +30,7 @@ def codings_of(concept: Any) -> Codings:
     """The codings of a raw CodeableConcept, whatever it is."""
     listed = concept.get("coding") if isinstance(concept, dict) else None
     if not isinstance(listed, list):
-        return Codings((), has_malformed_coding(concept))
+        return Codings((), _has_malformed_coding(concept))
     if len(listed) > MOST_CODINGS:
         return Codings((), malformed=True)
     try:
@@ -52,4 +51,21 @@ def _read(concept: Any, listed: list[Any]) -> Codings:
         for each in listed
         if isinstance(each, dict) and (coding := read_coding(each.get("system"), each.get("code")))
     ]
-    return Codings(tuple(dict.fromkeys(read)), has_malformed_coding(concept))
+    return Codings(tuple(dict.fromkeys(read)), _has_malformed_coding(concept))
+
+
+def _has_malformed_coding(concept: Any) -> bool:
+    """Whether a CodeableConcept holds a coding that could be any: of no shape, or no code of its known system."""
+    if concept is not None and not isinstance(concept, dict):
+        return True
+    found = concept.get("coding") if concept is not None else None
+    if found is not None and not isinstance(found, list):
+        return True
+    return any(_is_malformed(coding) for coding in found or [] if coding not in (None, {}))
+
+
+def _is_malformed(coding: Any) -> bool:
+    if not isinstance(coding, dict):
+        return True
+    system, code = coding.get("system"), coding.get("code")
+    return read_coding(system, code) is None and may_be_any(system, code)

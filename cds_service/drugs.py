@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from cds_service.codings import codings_of
-from cds_service.fhir_elements import Unreadable, items, word
-from cds_service.prefetch import Delivered
+from cds_service.elements import Unreadable
+from cds_service.json_access import items, word
 from cds_service.raw_resources import NOT_GIVEN, days_given, prescriptions_of, with_ingredients
+from cds_service.references import References
 from knowledge.findings import Coding, Entry
 from knowledge.vocabulary import RXNORM, Vocabulary
 
@@ -36,8 +37,8 @@ def _route_of(dosage: Any) -> tuple[Coding, ...]:
 class Drugs:
     """Finds the drugs of one call's entries; what many entries refer to is looked at once."""
 
-    def __init__(self, delivered: Delivered, vocabulary: Vocabulary) -> None:
-        self._delivered = delivered
+    def __init__(self, references: References, vocabulary: Vocabulary) -> None:
+        self._references = references
         self._vocabulary = vocabulary
         # By identity; the resource is held with it, so that this stays its own.
         self._made_of: dict[int, tuple[Json, Any]] = {}
@@ -52,7 +53,7 @@ class Drugs:
         if concept is not None:
             return concept
         target = reference.get("reference") if isinstance(reference, dict) else None
-        drug = self._delivered.resolve(target, within=resource)
+        drug = self._references.resolve(target, within=resource)
         if drug is None:
             raise Unreadable("its drug is a reference that does not resolve")
         if word(drug, "resourceType") != "Medication":
@@ -63,7 +64,7 @@ class Drugs:
             return drug.get("code")  # a product tells how its ingredients act
         if id(drug) not in self._made_of:
             holder = drug if "contained" in drug else resource
-            whole = with_ingredients(drug, lambda reference, _: self._delivered.resolve(reference, holder))
+            whole = with_ingredients(drug, lambda reference, _: self._references.resolve(reference, holder))
             known = self._vocabulary.knows(codings_of(whole).readable)
             self._made_of[id(drug)] = drug, whole if known else drug.get("code")
         return self._made_of[id(drug)][1]
@@ -99,7 +100,7 @@ class Drugs:
     def _targets(self, references: list[Any], resource: Json) -> list[Json]:
         """What these references of a resource lead to, each once."""
         names = dict.fromkeys(word(each, "reference") for each in references if isinstance(each, dict))
-        found = [self._delivered.resolve(name, resource) for name in names]
+        found = [self._references.resolve(name, resource) for name in names]
         return list({id(target): target for target in found if target is not None}.values())
 
     def _prescription(self, prescribed: Json, read: Read) -> Entry | None:

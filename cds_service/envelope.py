@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import field
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
 from cds_service.fhir_access import FhirAccess, read_access
-from cds_service.fhir_elements import reference_of
+from cds_service.json_access import reference_of
 from cds_service.json_in import parse_json, parse_json_as_written
 from cds_service.long_bodies import LONG, Entries, parse_long
-from cds_service.prefetch import bare_id, relative
-from cds_service.problems import Problem, bad_request
+from cds_service.problems import bad_request, too_large
+from cds_service.references import bare_id, relative
+from conformance.schemas import envelope_schema
 from knowledge.schema import Schema
 from knowledge.values import hot_dataclass
 
@@ -78,7 +77,7 @@ def parse_request(body: bytes, hook: str) -> HookRequest:
     if zeros or any(isinstance(number, float) for number in numbers):
         drafts = _drafts(parse_json_as_written(text, zeros=zeros)["context"]["draftOrders"])
     if len(drafts) > MOST_DRAFTS or entries_in(prefetch) > MOST_ENTRIES:
-        raise Problem(413, f"More than {MOST_DRAFTS} draft orders or {MOST_ENTRIES} prefetched entries are not read.")
+        raise too_large(f"More than {MOST_DRAFTS} draft orders or {MOST_ENTRIES} prefetched entries are not read.")
     if isinstance(selections, list) and selections and not _named(selections, drafts):
         oddities.append("context.selections: none names a draft")
     return HookRequest(
@@ -135,7 +134,7 @@ def _numbers(resource: Json) -> list[float]:
 
 @cache
 def _schema() -> Schema:
-    return Schema(json.loads(files("conformance").joinpath("schemas/envelope.schema.json").read_text(encoding="utf-8")))
+    return Schema(envelope_schema())
 
 
 def _in_words(rule: object, value: Any) -> str:

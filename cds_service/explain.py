@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from cards.card import Card
 from cds_service.explanation import ChartRead, EntryRead, EvidenceFound, OrderExplained, explained
-from cds_service.order_hooks import Judged
+from cds_service.judging import Judged
 from knowledge.appraisal import VerdictWords
 from knowledge.guideline import Topic
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from cards.emptiness import without_empty
-from cds_service.order_hooks import Judged
+from cds_service.judging import Judged
 from knowledge.appraisal import Appraisal, NotJudged, VerdictWords, deciding_variants, in_words
 from knowledge.findings import Chart, Entry, Evidence, Finding
 from knowledge.guideline import Topic

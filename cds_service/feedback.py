@@ -9,14 +9,13 @@ from flask import Blueprint, Response, request
 
 from cds_service import metrics
 from cds_service.clients import Client
-from cds_service.discovery import HOOKS
 from cds_service.errors import refusal
 from cds_service.feedback_items import read_feedback
 from cds_service.json_in import parse_json
 from cds_service.json_out import to_json
-from cds_service.order_hooks import refuse_other_media
-from cds_service.passage import visit
+from cds_service.passage import refuse_other_media, visit
 from cds_service.problems import LATER, bad_request, no_such_service, outcome, unavailable
+from cds_service.services import HOOKS
 from cds_service.store import FeedbackItem, Store, StoreError
 
 log = logging.getLogger("cds_service")

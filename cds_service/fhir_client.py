@@ -16,13 +16,13 @@ from urllib.parse import quote, urljoin
 from cds_service import metrics
 from cds_service.addresses import Address, BadAddress, read_address
 from cds_service.clients import Client
-from cds_service.discovery import PREFETCH
 from cds_service.envelope import MOST_ENTRIES, HookRequest, entries_in
 from cds_service.fetching import Budget, Deadline, Fetcher, FetchFailed
 from cds_service.fhir_access import FhirAccess
 from cds_service.json_in import parse_json
 from cds_service.prefetch import next_page, read_prefetch
 from cds_service.problems import Problem
+from cds_service.services import PREFETCH
 from knowledge.findings import PrefetchKey
 
 Json = dict[str, Any]

@@ -10,7 +10,7 @@ from cards.issue import IssuedCard
 from cds_service import metrics
 from cds_service.account import Account
 from cds_service.clients import Client
-from cds_service.order_hooks import Judged
+from cds_service.judging import Judged
 from cds_service.recorder import Recorder
 from cds_service.records import Occasion, record_call
 

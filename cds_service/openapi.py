@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
-from importlib.resources import files
 from typing import Any
 
 from cards.card import Indicator
 from cards.wire import APPRAISALS
-from cds_service.discovery import HOOKS
 from cds_service.patients import patients
+from cds_service.services import HOOKS
+from conformance.schemas import envelope_schema
 from knowledge.findings import PrefetchKey, Presence
 
 Json = dict[str, Any]
@@ -223,7 +222,7 @@ _ANY: Json = {"type": "object"}
 
 def _schemas() -> Json:
     """The messages, as far as a reader of the document needs them."""
-    envelope = json.loads(files("conformance").joinpath("schemas/envelope.schema.json").read_text(encoding="utf-8"))
+    envelope = envelope_schema()
     coding = _object({"system": _TEXT, "code": _TEXT}, {"display": _TEXT})
     action = _object(
         {"type": {"enum": ["create", "update", "delete"]}, "description": _TEXT},

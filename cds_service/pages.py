@@ -15,9 +15,9 @@ from flask import Blueprint, Response, current_app, render_template, request
 from cds_service.envelope import parse_request
 from cds_service.json_in import parse_json
 from cds_service.json_out import to_json
+from cds_service.judging import Judge
 from cds_service.operators import admit, keep_private
-from cds_service.order_hooks import Judge, refuse_other_media
-from cds_service.passage import visit
+from cds_service.passage import refuse_other_media, visit
 from cds_service.problems import bad_request, not_found
 from cds_service.settings import Settings
 from cds_service.store import Store

@@ -10,6 +10,7 @@ from typing import Any
 from flask import Flask, Request, Response, g, request
 
 from cds_service.callers import Callers
+from cds_service.problems import other_media
 from cds_service.request_log import record, request_id
 from cds_service.visit import ARRIVED, Endpoint, Visit
 from cds_service.wsgi import Headers, cors_headers, is_preflight, security_headers
@@ -65,6 +66,15 @@ def visit() -> Visit:
     """The request that Flask answers in this thread."""
     found: Visit = g.visit
     return found
+
+
+def refuse_other_media(here: Visit) -> None:
+    """JSON under any of its names, or no name at all; anything else is plainly not a hook call. Raises Problem."""
+    if here.environ.get("HTTP_CONTENT_ENCODING", "").strip().lower() not in ("", "identity"):
+        raise other_media("Send the body as it is, without a Content-Encoding.")
+    kind = here.environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
+    if kind and not (kind == "application/json" or kind.endswith("+json") or kind == "text/json"):
+        raise other_media("Send the body as application/json.")
 
 
 def _endpoint(asked: Request, status: int) -> Endpoint:

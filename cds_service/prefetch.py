@@ -1,4 +1,4 @@
-"""Prefetched data: what arrived under which key, whether it is complete, and what references resolve to."""
+"""Prefetched data: what arrived under which key, and whether it is complete."""
 
 from __future__ import annotations
 
@@ -6,70 +6,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import field, replace
 from typing import Any
 
-from cds_service.fhir_elements import word
+from cds_service.json_access import word
 from cds_service.long_bodies import Entries
+from cds_service.references import References
+from cds_service.resource_types import BESIDE, CONTAINERS, KEY_OF_TYPE, OLDER_TYPES, is_type
 from knowledge.findings import Gap, PrefetchKey
 from knowledge.values import hot_dataclass
 
 Json = dict[str, Any]
 
-KEY_OF_TYPE = {
-    "Patient": PrefetchKey.PATIENT,
-    "Condition": PrefetchKey.CONDITIONS,
-    "MedicationRequest": PrefetchKey.MEDICATIONS,
-    "MedicationStatement": PrefetchKey.MEDICATIONS,
-    "Procedure": PrefetchKey.PROCEDURES,
-    "Observation": PrefetchKey.OBSERVATIONS,
-    "ServiceRequest": PrefetchKey.REFERRALS,
-    "DiagnosticReport": PrefetchKey.IMAGING,
-}
-# Resources of older FHIR versions that hold what we look for, in a shape that is not read.
-OLDER_TYPES = {
-    "MedicationOrder": PrefetchKey.MEDICATIONS,
-    "MedicationPrescription": PrefetchKey.MEDICATIONS,
-    "ProcedureRequest": PrefetchKey.REFERRALS,
-    "ReferralRequest": PrefetchKey.REFERRALS,
-}
-# What may hold entries that nobody looked into.
-_CONTAINERS = ("Bundle", "Parameters", "Binary")
 _HARMLESS = ("warning", "information", "success")
-# Types that stand beside what is asked for, included or as a client pleases, and say nothing of a patient's state.
-_BESIDE = (
-    "Account ActivityDefinition AdverseEvent AllergyIntolerance Appointment AppointmentResponse AuditEvent "
-    "Basic BodyStructure CarePlan CareTeam ChargeItem Claim ClaimResponse Communication CommunicationRequest "
-    "Consent Contract Coverage CoverageEligibilityRequest CoverageEligibilityResponse DetectedIssue Device "
-    "DeviceRequest DeviceUseStatement DocumentReference Encounter EpisodeOfCare ExplanationOfBenefit "
-    "FamilyMemberHistory Flag Goal Group GuidanceResponse HealthcareService ImagingStudy Immunization "
-    "ImmunizationEvaluation ImmunizationRecommendation Invoice List Location Media Medication "
-    "MedicationAdministration MedicationDispense MedicationKnowledge NutritionOrder Organization "
-    "PaymentNotice Person PlanDefinition Practitioner PractitionerRole Provenance Questionnaire "
-    "QuestionnaireResponse RelatedPerson RequestGroup RiskAssessment Schedule Slot Specimen Substance "
-    "SupplyDelivery SupplyRequest Task VisionPrescription"
-)
-BESIDE = frozenset(_BESIDE.split())
-_LONGEST_REFERENCE = 2_000
-
-
-def relative(reference: object) -> str:
-    """``Type/id`` of a reference in any form; a ``urn:`` or ``#`` reference as it stands; else an empty string."""
-    if not isinstance(reference, str) or len(reference) > _LONGEST_REFERENCE:
-        return ""
-    reference = reference.strip()
-    if reference.startswith(("urn:", "#")):
-        return reference
-    path = reference.partition("/_history/")[0].partition("?")[0].partition("#")[0]
-    kind, _, identity = path.rpartition("/")
-    kind = kind.rpartition("/")[2]
-    return f"{kind}/{identity}" if identity and _is_type(kind) else ""
-
-
-def _is_type(name: str) -> bool:
-    return name.isascii() and name.isalpha() and name[0].isupper()
-
-
-def bare_id(value: str) -> str:
-    """An id without the ``Patient/`` that some clients put before it."""
-    return value.strip().rsplit("/", 1)[-1]
 
 
 @hot_dataclass(slots=True)
@@ -98,67 +44,12 @@ class Delivery:
         self.gaps.append(Gap(reference, why, self.key))
 
 
-Place = tuple[list[Any] | Entries, int]
-"""An entry of a list."""
-
-
 @hot_dataclass(slots=True)
 class Delivered:
     """Everything that arrived with one call."""
 
     parts: dict[PrefetchKey, Delivery] = field(default_factory=dict)
-    _seen: list[tuple[object, object, object, Json | Place]] = field(default_factory=list)
-    """Of each resource its type, its id, its fullUrl, and itself."""
-    _index: dict[str, Json | Place] | None = None
-    """Every resource of the call by ``Type/id`` and by fullUrl; made when the first reference asks for it."""
-    _again: dict[tuple[int, int], Json] = field(default_factory=dict)
-    """Resources that were let go and found again, by the identity of their list and their number."""
-    _contained: dict[int, tuple[list[Any], dict[str, Json]]] = field(default_factory=dict)
-    """Contained resources by id, for each list of them that was asked for; the list is held, so its key is its own."""
-
-    def resolve(self, reference: object, within: Json | None = None) -> Json | None:
-        """The resource a reference points to: contained in ``within``, prefetched, or another draft."""
-        name = relative(reference)
-        if name.startswith("#"):
-            return self._contained_in(within or {}).get(name[1:])
-        if self._index is None:
-            self._index = _indexed(self._seen)
-        found = self._index.get(name) if name else None
-        if isinstance(found, tuple):
-            entries, number = found
-            if (id(entries), number) not in self._again:
-                self._again[id(entries), number] = entries[number]["resource"]
-            return self._again[id(entries), number]
-        return found
-
-    def _contained_in(self, within: Json) -> dict[str, Json]:
-        """Looked through once, however many references point into it: a body of ten megabytes can hold many."""
-        contained = within.get("contained")
-        if not isinstance(contained, list):
-            return {}
-        if id(contained) not in self._contained:
-            found: dict[str, Json] = {}
-            for each in _objects(contained):
-                if isinstance(each.get("id"), str):
-                    found.setdefault(each["id"].removeprefix("#"), each)
-            self._contained[id(contained)] = contained, found
-        return self._contained[id(contained)][1]
-
-    def remember(self, resource: Json, full_url: object = None, again: Place | None = None) -> None:
-        """``again`` is where the resource is to be found if it shall not be held."""
-        self._seen.append((resource.get("resourceType"), resource.get("id"), full_url, again or resource))
-        self._index = None
-
-
-def _indexed(seen: Iterable[tuple[object, object, object, Json | Place]]) -> dict[str, Json | Place]:
-    found: dict[str, Json | Place] = {}
-    for kind, identity, full_url, source in seen:
-        if isinstance(kind, str) and isinstance(identity, str):
-            found.setdefault(f"{kind}/{identity}", source)
-        if isinstance(full_url, str) and full_url:
-            found.setdefault(full_url, source)
-            found.setdefault(relative(full_url) or full_url, source)
-    return found
+    references: References = field(default_factory=References)
 
 
 SILENT: Json = {}
@@ -184,11 +75,11 @@ def read_prefetch(
     """
     delivered = Delivered()
     for resource, full_url in drafts:
-        delivered.remember(resource, full_url)
+        delivered.references.remember(resource, full_url)
     named = {**aliases, **OWN_KEYS} if aliases else OWN_KEYS
     for name in [name for name in prefetch if name in named]:
         key = named[name]
-        part = _read_value(key, prefetch[name], delivered, name, says_nothing)
+        part = _read_value(key, prefetch[name], delivered.references, name, says_nothing)
         delivered.parts[key] = delivered.parts[key].joined(part) if key in delivered.parts else part
     foreign = {name: value for name, value in prefetch.items() if name not in named}
     if foreign:
@@ -209,7 +100,7 @@ def _read_foreign(values: Mapping[str, Any], delivered: Delivered) -> None:
     searched = {PrefetchKey.PATIENT}
     brought: dict[PrefetchKey, str] = {}
     for name, value in values.items():
-        reading = _read_value(PrefetchKey.CONDITIONS, value, delivered, name)
+        reading = _read_value(PrefetchKey.CONDITIONS, value, delivered.references, name)
         is_alone = len(reading.resources) == 1 and value is reading.resources[0]
         found: dict[PrefetchKey, list[Json]] = {}
         for resource in reading.resources:
@@ -238,7 +129,7 @@ def _read_foreign(values: Mapping[str, Any], delivered: Delivered) -> None:
 
 
 def _read_value(
-    key: PrefetchKey, value: Any, delivered: Delivered, name: str, says_nothing: SaysNothing | None = None
+    key: PrefetchKey, value: Any, references: References, name: str, says_nothing: SaysNothing | None = None
 ) -> Delivery:
     part = Delivery(key)
     if isinstance(value, dict) and "resourceType" not in value and isinstance(value.get("resource"), dict):
@@ -253,9 +144,9 @@ def _read_value(
         if _failed(value):
             part.fail(name, "the client could not fetch it")
     elif kind == "Bundle" or (kind is None and isinstance(value.get("entry"), list | Entries)):
-        _read_bundle(value, part, delivered, name, says_nothing)
+        _read_bundle(value, part, references, name, says_nothing)
     elif isinstance(kind, str):
-        delivered.remember(value)
+        references.remember(value)
         part.resources.append(value)
         if name in OWN_KEYS and not _asked_for(key, kind):
             part.fail(name, "a resource of another type than this key asks for")
@@ -265,7 +156,7 @@ def _read_value(
 
 
 def _read_bundle(
-    bundle: Json, part: Delivery, delivered: Delivered, name: str, says_nothing: SaysNothing | None
+    bundle: Json, part: Delivery, references: References, name: str, says_nothing: SaysNothing | None
 ) -> None:
     entries = bundle.get("entry", [])
     if not isinstance(entries, list | Entries):
@@ -285,7 +176,7 @@ def _read_bundle(
         if kind in KEY_OF_TYPE:
             kinds.add(kind)
             if lets_go is not None and not _holds_more(resource) and lets_go(resource, kind):
-                delivered.remember(resource, entry.get("fullUrl"), (entries, number))
+                references.remember(resource, entry.get("fullUrl"), (entries, number))
                 part.resources.append(SILENT)
                 continue
             if "search" in entry and _mode(entry) == "include":
@@ -294,7 +185,7 @@ def _read_bundle(
             continue
         elif kind not in BESIDE:
             kinds.add(kind)
-        delivered.remember(resource, entry.get("fullUrl"))
+        references.remember(resource, entry.get("fullUrl"))
         part.resources.append(resource)
     _hold_against(bundle, matches, kinds, part, name)
 
@@ -321,7 +212,7 @@ def _is_kept(resource: Json, kind: str, part: Delivery, place: str) -> bool:
         if _failed(resource):
             part.fail(place, "the client could not fetch all of it")
         return False
-    if not _is_type(kind or "-") or kind in _CONTAINERS:
+    if not is_type(kind or "-") or kind in CONTAINERS:
         part.fail(place, "a resource of no type that is read")
         return False
     return True

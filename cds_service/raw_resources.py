@@ -8,8 +8,11 @@ from itertools import chain, islice
 from typing import Any
 
 from cds_service.codings import MOST_CODINGS
-from cds_service.fhir_elements import LONGEST_COURSE, Unreadable, items, span, word
-from cds_service.prefetch import relative
+from cds_service.durations import LONGEST_COURSE
+from cds_service.elements import Unreadable
+from cds_service.fhir_dates import span
+from cds_service.json_access import items, word
+from cds_service.references import relative
 from knowledge.dates import DateSpan
 from knowledge.findings import Kind
 

@@ -9,7 +9,7 @@ from typing import Any
 from cards.issue import IssuedCard
 from cds_service.account import Account
 from cds_service.clients import Client
-from cds_service.order_hooks import Judged
+from cds_service.judging import Judged
 from knowledge.values import hot_dataclass
 
 

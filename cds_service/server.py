@@ -9,6 +9,7 @@ from typing import Any
 from gunicorn.app.base import BaseApplication
 
 from cds_service import metrics
+from cds_service.answer import warm_up
 from cds_service.application import create_app
 from cds_service.figures import Folder
 from cds_service.logs import Logger
@@ -70,7 +71,7 @@ class Server(BaseApplication):  # type: ignore[misc]
             self.cfg.set(name, value)
 
     def load(self) -> Any:
-        self._application.extensions["judge"].warm_up(date.today())
+        warm_up(self._application.extensions["judge"], date.today())
         # Routes are compiled when they are first looked at, and what reads names of hosts is loaded then.
         self._application.url_map.bind("localhost").test("/")
         # What is loaded stays: workers share its memory, and collections need not walk it. Nothing is collected first:

@@ -11,7 +11,7 @@ from typing import Any
 from cards.build import CardSettings
 from cards.profiles import Profile
 from cds_service.addresses import Address, read_base
-from cds_service.chart import ChartSettings
+from cds_service.chart_settings import ChartSettings
 from cds_service.clients import Client, anyone
 from cds_service.operators import Access
 from cds_service.rate_limit import Rate, read_rate

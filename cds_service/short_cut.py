@@ -12,11 +12,11 @@ from typing import Any
 
 from werkzeug.http import HTTP_STATUS_CODES
 
-from cds_service.discovery import HOOKS
 from cds_service.errors import MEDIA_TYPE, as_problem, outcome_of
-from cds_service.order_hooks import ENDPOINT, JSON, ROUTE, OrderHooks, refuse_other_media
-from cds_service.passage import Passage
+from cds_service.order_hooks import ENDPOINT, JSON, ROUTE, OrderHooks
+from cds_service.passage import Passage, refuse_other_media
 from cds_service.problems import Problem
+from cds_service.services import HOOKS
 from cds_service.visit import ARRIVED, GATHERED, Endpoint, Visit
 from cds_service.wsgi import Headers, Wsgi
 

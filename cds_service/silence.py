@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cds_service.codings import codings_of
-from cds_service.fhir_elements import status_code
+from cds_service.json_access import status_code
 from cds_service.raw_resources import CODE_OF, KINDS
 from knowledge.extent import says_nothing
 from knowledge.knowledge import Knowledge

@@ -7,10 +7,10 @@ from datetime import date
 from typing import Any
 
 from cards.wording.words import CATEGORY, KEY
-from cds_service.discovery import HOOKS, PREFETCH
 from cds_service.fhir_search import fetch
 from cds_service.guideline_page import SHORT
 from cds_service.patients import SyntheticPatient, draft_order, patients, resources
+from cds_service.services import HOOKS, PREFETCH
 from knowledge.findings import Coding, ProcedureId
 from knowledge.guideline import CodedText, Procedure
 from knowledge.knowledge import Knowledge

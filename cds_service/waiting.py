@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from cds_service.clients import Client
-from cds_service.discovery import HOOKS
+from cds_service.services import HOOKS
 from cds_service.settings import Auth, Settings
 
 # A chart of this length is judged in some milliseconds, if it is one. What is longer, and what is not short and holds

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cds_service.envelope import parse_request
 from cds_service.explain import read_aloud
-from cds_service.order_hooks import Judge
+from cds_service.judging import Judge
 from cds_service.settings import Settings
 from knowledge.loading import load_low_back_pain
 from tests.cases_as_fhir import AS_OF, request_for

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from cds_service.envelope import parse_request
-from cds_service.order_hooks import Judge, Judged
+from cds_service.judging import Judge, Judged
 from knowledge.appraisal import Appraisal
 from knowledge.findings import ConceptId
 from tests.cases_as_fhir import AS_OF

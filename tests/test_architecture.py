@@ -13,42 +13,67 @@ ROOT = Path(__file__).parent.parent
 MAY_IMPORT = {
     "knowledge": {"knowledge"},
     "cards": {"cards", "knowledge"},
-    "cds_service": {"cds_service", "cards", "knowledge"},
+    "cds_service": {"cds_service", "cards", "knowledge", "conformance.schemas"},
     "conformance": {"conformance"},
 }
 OURS = set(MAY_IMPORT)
 
 
-def _imports(package: str) -> Iterator[tuple[Path, str]]:
+def _nodes(package: str) -> Iterator[tuple[Path, ast.AST]]:
     for file in sorted((ROOT / package).rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Import):
-                yield from ((file, alias.name) for alias in node.names)
-            elif isinstance(node, ast.ImportFrom):
-                above = file.relative_to(ROOT).parts[: -node.level] if node.level else ()
-                yield file, ".".join([*above, *filter(None, [node.module])])
+            yield file, node
+
+
+def _imports(package: str) -> Iterator[tuple[Path, str]]:
+    for file, node in _nodes(package):
+        if isinstance(node, ast.Import):
+            yield from ((file, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = file.relative_to(ROOT).parts[: -node.level] if node.level else ()
+            yield file, ".".join([*above, *filter(None, [node.module])])
+
+
+def _passes(package: str, module: str) -> bool:
+    """Whether a module is one of ours, or of a stranger, that the package may use."""
+    return module.split(".", maxsplit=1)[0] not in OURS or any(
+        f"{module}.".startswith(f"{door}.") for door in MAY_IMPORT[package]
+    )
 
 
 @pytest.mark.parametrize("package", sorted(OURS))
 def test_a_package_imports_only_through_its_doors(package: str) -> None:
-    """cds_service uses cards and knowledge, cards uses knowledge, and nothing goes the other way."""
+    """cds_service uses cards, knowledge and conformance.schemas, cards uses knowledge; nothing goes the other way."""
     strays = [
         f"{file.relative_to(ROOT)} imports {module}"
         for file, module in _imports(package)
-        if module.split(".")[0] in OURS - MAY_IMPORT[package]
+        if not _passes(package, module)
+    ]
+    assert strays == []
+
+
+@pytest.mark.parametrize("package", sorted(OURS))
+def test_a_package_opens_only_its_own_files(package: str) -> None:
+    """What is handed to importlib is the name of a module of the package, so that no string is a door."""
+    strays = [
+        f"{file.relative_to(ROOT)}:{node.lineno}: {ast.unparse(node)}"
+        for file, node in _nodes(package)
+        if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in ("files", "import_module")
+        for given in [ast.unparse(each) for each in (*node.args, *(word.value for word in node.keywords))] or [""]
+        if given != "__name__" and given.strip("'").split(".")[0] != package
     ]
     assert strays == []
 
 
 def test_fhir_models_are_imported_in_one_module_and_only_as_r4b() -> None:
-    """fhir.resources enters through cds_service/chart.py alone, and never in its R5 default."""
+    """fhir.resources enters through cds_service/fhir_models.py alone, and never in its R5 default."""
     found = {
         (str(file.relative_to(ROOT)), module.startswith("fhir.resources.R4B."))
         for package in OURS
         for file, module in _imports(package)
         if module.split(".")[0] == "fhir"
     }
-    assert found == {("cds_service/chart.py", True)}
+    assert found == {("cds_service/fhir_models.py", True)}
 
 
 def test_the_map_of_the_service_has_every_module_once() -> None:
@@ -59,6 +84,18 @@ def test_the_map_of_the_service_has_every_module_once() -> None:
     assert len(named) == len(rows)
     modules = {file.name for file in (ROOT / "cds_service").glob("*.py")} - {"__init__.py"}
     assert sorted(named) == sorted(modules)
+
+
+def test_statuses_of_refusals_are_chosen_in_one_module() -> None:
+    """No module of the service but `problems` makes a Problem of a status by itself."""
+    strays = [
+        f"{file.name}: {node.lineno}"
+        for file in (ROOT / "cds_service").glob("*.py")
+        if file.name != "problems.py"
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Problem"
+    ]
+    assert strays == []
 
 
 @pytest.mark.parametrize("package", ["knowledge", "cards"])

@@ -2,6 +2,8 @@
 
 ``validator("card")`` judges a card by 2.0.1, ``validator("card", "3.0")`` by 3.0. The folder ``3.0`` holds what 3.0
 changes; every other message is that of 2.0.1. ``envelope.schema.json`` stands apart: it is no part of the standard.
+
+What validates is loaded with the first validator: a service that asks for the envelope alone does not wait for it.
 """
 
 from __future__ import annotations
@@ -9,10 +11,11 @@ from __future__ import annotations
 import json
 from functools import cache
 from importlib.resources import files
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from jsonschema import Draft202012Validator
-from referencing import Registry, Resource
+if TYPE_CHECKING:
+    from jsonschema import Draft202012Validator
+    from referencing import Registry
 
 Version = Literal["2.0.1", "3.0"]
 VERSIONS: tuple[Version, ...] = get_args(Version)
@@ -37,9 +40,17 @@ def schema(name: str, version: Version = "2.0.1") -> dict[str, Any]:
     return found
 
 
+def envelope_schema() -> dict[str, Any]:
+    """The schema of the least that a hook call must have to be read: the lenient door of one service."""
+    found: dict[str, Any] = json.loads(files(__name__).joinpath(f"envelope{_SUFFIX}").read_text(encoding="utf-8"))
+    return found
+
+
 @cache
 def validator(name: str, version: Version = "2.0.1") -> Draft202012Validator:
     """A compiled validator of a message, formats included; raises UnknownSchemaError."""
+    from jsonschema import Draft202012Validator
+
     return Draft202012Validator(
         schema(name, version), registry=_registry(), format_checker=Draft202012Validator.FORMAT_CHECKER
     )
@@ -57,5 +68,7 @@ def _read(version: Version) -> dict[str, dict[str, Any]]:
 
 @cache
 def _registry() -> Registry[Any]:
+    from referencing import Registry, Resource
+
     found = [each for version in VERSIONS for each in _read(version).values()]
     return Registry().with_resources((each["$id"], Resource.from_contents(each)) for each in found)

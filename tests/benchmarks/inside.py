@@ -17,15 +17,17 @@ from typing import Any
 
 from cards.build import Draft, build_card
 from cards.profiles import SHAPES, Profile
+from cds_service.answer import compose
 from cds_service.application import close, create_app
 from cds_service.chart import read_chart
-from cds_service.draft_orders import read_orders, session_referrals
+from cds_service.draft_orders import read_orders
 from cds_service.envelope import parse_request
 from cds_service.figures import Folder
 from cds_service.json_in import parse_json
 from cds_service.json_out import to_json
+from cds_service.judging import Judge
 from cds_service.logs import log_as_json
-from cds_service.order_hooks import Judge, compose
+from cds_service.session_referrals import session_referrals
 from cds_service.settings import Settings
 from cds_service.visit import GATHERED
 from knowledge.appraisal import appraise

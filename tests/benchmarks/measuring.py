@@ -16,7 +16,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from cds_service.order_hooks import Judge
+from cds_service.judging import Judge
 from cds_service.settings import Settings
 from knowledge.loading import load_low_back_pain
 from tests.benchmarks import baseline, bodies, servers

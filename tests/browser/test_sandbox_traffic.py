@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page
 
 from cards.profiles import Profile
 from cds_service.demo_fhir import create_demo_fhir
-from cds_service.discovery import PREFETCH
+from cds_service.services import PREFETCH
 from cds_service.settings import Settings
 from tests.applications import opened
 from tests.browser.conftest import served

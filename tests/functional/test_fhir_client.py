@@ -26,12 +26,13 @@ from flask import Flask
 
 from cds_service.addresses import BadAddress, read_address
 from cds_service.clients import Client
-from cds_service.discovery import PREFETCH
 from cds_service.envelope import MOST_ENTRIES
 from cds_service.fetching import Budget, Deadline, Fetcher, FetchFailed, Why
 from cds_service.fhir_access import FhirAccess, Secret, read_access
 from cds_service.fhir_client import MOST_PAGES, listed_base
+from cds_service.judging import Judge
 from cds_service.must_wait import MustWait, without_waiting
+from cds_service.services import PREFETCH
 from cds_service.visit import ARRIVED
 from tests.cases_as_fhir import request_for
 from tests.functional.test_service import APPRAISALS, PLAIN, SELECT
@@ -149,6 +150,20 @@ def test_a_call_that_waited_for_its_turn_has_that_much_less_time(ask: Callable[.
         late = ask(f"{server.url}/fhir", waited=6.0)
         assert (late.delivered, server.asked) == ([], [])
         assert late.passed_over == [f"{key}: too many calls waited for FHIR servers" for key in PREFETCH]
+
+
+def test_a_chart_is_sorted_again_only_when_something_came(
+    ask: Callable[..., Outcome], chart: Json, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever read the orders of a call that lacks nothing reads its chart too; what was fetched is read anew."""
+    readers: list[Any] = []
+    made = Judge.reader
+    monkeypatch.setattr(Judge, "reader", lambda *given: readers.append(made(*given)) or readers[-1])
+    with serving(_chart(chart)) as server:
+        assert ask(f"{server.url}/fhir", chart).verdict == "rated"
+        assert len(readers) == 1
+        assert ask(f"{server.url}/fhir", {key: chart[key] for key in chart if key != "conditions"}).verdict == "rated"
+        assert len(readers) == 3
 
 
 def test_a_fetch_asks_as_the_template_says(ask: Callable[..., Outcome], chart: Json) -> None:

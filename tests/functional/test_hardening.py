@@ -24,7 +24,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from cds_service import draft_orders, order_hooks
+from cds_service import judging, order_reasons
 from cds_service.arriving import LONGEST_HEAD, Arriving, State
 from cds_service.envelope import MOST_DRAFTS, MOST_ENTRIES
 from cds_service.fhir_client import MOST_CALLS
@@ -472,7 +472,7 @@ def test_what_orders_name_is_counted_for_each_of_them(
     client: FlaskClient, monkeypatch: pytest.MonkeyPatch, drafts: int, status: int
 ) -> None:
     """A panel that lists nine parts counts nineteen times for each order that names it: 760 are read, and no more."""
-    monkeypatch.setattr(draft_orders, "MOST_REASONS", 760)
+    monkeypatch.setattr(order_reasons, "MOST_REASONS", 760)
     body = request_for(PLAIN)
     part = {"code": {"coding": [{"system": "http://loinc.org", "code": "8310-5"}]}}
     panel = {"resourceType": "Observation", "id": "o", "status": "final", "code": part["code"], "component": [part] * 9}
@@ -489,7 +489,7 @@ def test_entries_that_matter_are_counted_for_each_order(
     client: FlaskClient, monkeypatch: pytest.MonkeyPatch, entries: int, status: int
 ) -> None:
     """Two orders look at 25 entries with the pain, and at 26 no more; entries of no concern are not counted."""
-    monkeypatch.setattr(order_hooks, "MOST_LOOKS", 50)
+    monkeypatch.setattr(judging, "MOST_LOOKS", 50)
     body = request_for(PLAIN)
     chart = body["prefetch"]["conditions"]["entry"]
     for code, number in (("G83.4", entries), ("I10", 60)):

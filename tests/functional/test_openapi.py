@@ -22,9 +22,9 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from cds_service.answering import error_answer
-from cds_service.discovery import HOOKS
 from cds_service.openapi import OPERATIONS, public_paths
 from cds_service.operators import Access
+from cds_service.services import HOOKS
 from cds_service.settings import Settings
 from tests.applications import opened
 from tests.minting import mint

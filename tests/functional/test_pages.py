@@ -19,7 +19,7 @@ from cards.links import variant_link
 from cds_service.envelope import parse_request
 from cds_service.explain import explain
 from cds_service.explanation import explained
-from cds_service.order_hooks import Judge
+from cds_service.judging import Judge
 from cds_service.patients import patients
 from cds_service.settings import Settings
 from knowledge.knowledge import Knowledge

@@ -20,10 +20,10 @@ from flask.testing import FlaskClient
 from cards.profiles import Profile
 from cds_service.__main__ import main
 from cds_service.demo_fhir import create_demo_fhir
-from cds_service.discovery import PREFETCH
 from cds_service.fhir_search import TYPES, fetch
 from cds_service.patients import patients, resources
 from cds_service.sandbox import deep_link, for_sandbox
+from cds_service.services import PREFETCH
 from cds_service.settings import Settings
 from cds_service.trying import first_request, studies
 from knowledge.knowledge import Knowledge

@@ -478,7 +478,7 @@ def test_an_unexpected_fault_is_a_500_without_its_message(
     def choke(*_: object, **__: object) -> None:
         raise RuntimeError("Jane Q Public")
 
-    monkeypatch.setattr("cds_service.order_hooks.read_chart", choke)
+    monkeypatch.setattr("cds_service.judging.read_chart", choke)
     response = make_app().test_client().post(SELECT, json=_request())
     assert response.status_code == 500
     assert response.headers["Access-Control-Allow-Origin"] == "*"

@@ -19,7 +19,7 @@ from cards.profiles import Profile
 from cds_service import metrics
 from cds_service.addresses import read_address
 from cds_service.application import close, create_app
-from cds_service.order_hooks import Judge
+from cds_service.judging import Judge
 from cds_service.rate_limit import Rate
 from cds_service.settings import Auth, Settings
 from cds_service.visit import GATHERED

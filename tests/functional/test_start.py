@@ -103,3 +103,10 @@ def test_a_refused_start_leaves_the_collection_of_garbage_on(capsys: pytest.Capt
     assert main(["serve", "--port", "0"]) == 2
     assert "--port" in capsys.readouterr().err
     assert gc.isenabled()
+
+
+def test_to_read_the_settings_no_model_of_fhir_is_loaded() -> None:
+    """What looks at the environment alone, a command that refuses it for one, does not wait for models."""
+    code = "import sys, cds_service.settings, cds_service.waiting\nprint(*sys.modules)"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    assert {"fhir", "pydantic", "cds_service.discovery"} & set(told.split()) == set()

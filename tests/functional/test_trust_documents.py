@@ -7,11 +7,11 @@ from pathlib import Path
 
 from cds_service import arriving, inbound, waiting, worker
 from cds_service.clients_file import FIELDS, fields_table
-from cds_service.draft_orders import MOST_REASONS
 from cds_service.envelope import MOST_DRAFTS, MOST_ENTRIES
 from cds_service.fhir_client import MOST_PAGES
 from cds_service.json_in import DEEPEST
-from cds_service.order_hooks import MOST_LOOKS
+from cds_service.judging import MOST_LOOKS
+from cds_service.order_reasons import MOST_REASONS
 from cds_service.tokens import Refused
 
 ROOT = Path(__file__).parent.parent.parent

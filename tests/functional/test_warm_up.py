@@ -9,7 +9,7 @@ from datetime import date
 import pytest
 from flask import Flask
 
-from cds_service import metrics, order_hooks
+from cds_service import answer, metrics
 
 
 def test_warming_up_leaves_no_trace(make_app: Callable[..., Flask], caplog: pytest.LogCaptureFixture) -> None:
@@ -17,7 +17,7 @@ def test_warming_up_leaves_no_trace(make_app: Callable[..., Flask], caplog: pyte
     app = make_app()
     before = metrics.exposition()
     with caplog.at_level(logging.DEBUG):
-        app.extensions["judge"].warm_up(date(2026, 3, 2))
+        answer.warm_up(app.extensions["judge"], date(2026, 3, 2))
     assert (metrics.exposition(), caplog.records) == (before, [])
     assert app.extensions["recorder"].flush(0.1)
 
@@ -25,8 +25,8 @@ def test_warming_up_leaves_no_trace(make_app: Callable[..., Flask], caplog: pyte
 def test_warming_up_reads_a_whole_example(make_app: Callable[..., Flask], monkeypatch: pytest.MonkeyPatch) -> None:
     """The example has an order to rate and gets a card, so that all that a card needs is made."""
     composed = []
-    compose = order_hooks.compose
-    monkeypatch.setattr(order_hooks, "compose", lambda *given: composed.append(compose(*given)) or composed[-1])
-    make_app().extensions["judge"].warm_up(date(2026, 3, 2))
-    (answer,) = composed
-    assert [card.card.indicator.value for card in answer.cards] == ["warning"]
+    compose = answer.compose
+    monkeypatch.setattr(answer, "compose", lambda *given: composed.append(compose(*given)) or composed[-1])
+    answer.warm_up(make_app().extensions["judge"], date(2026, 3, 2))
+    (composition,) = composed
+    assert [card.card.indicator.value for card in composition.cards] == ["warning"]

@@ -98,7 +98,7 @@ def test_order_sign_rules_as_order_select_does(app: Flask) -> None:
 def test_notes_are_noted(knowledge: Knowledge, ruling: Json) -> None:
     """Exactly the notes that a ruling names are found, and none changes its rating."""
     from cds_service.envelope import parse_request
-    from cds_service.order_hooks import Judge
+    from cds_service.judging import Judge
 
     call = parse_request(json.dumps(request_for(ruling)).encode(), "order-select")
     judged = Judge(knowledge, Settings()).judge(call, today_of(ruling))

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cds_service.order_hooks import Judge
+from cds_service.judging import Judge
 from cds_service.settings import Settings
 from knowledge import coverage, sources
 from knowledge.knowledge import Knowledge

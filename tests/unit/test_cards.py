@@ -20,7 +20,7 @@ from cards.wire import appraisal_json, card_json
 from cards.wording.markdown import escaped
 from cards.wording.words import CATEGORY, time_of
 from cds_service.envelope import parse_request
-from cds_service.order_hooks import Judge, Judged
+from cds_service.judging import Judge, Judged
 from cds_service.settings import Settings
 from knowledge.appraisal import Appraisal
 from knowledge.findings import Coding

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
-from cds_service.chart import ChartReader, ChartSettings, read_chart
-from cds_service.prefetch import Delivered, bare_id, read_prefetch, relative
+from cds_service.chart import ChartReader, read_chart
+from cds_service.chart_settings import ChartSettings
+from cds_service.prefetch import Delivered, read_prefetch
+from cds_service.references import bare_id, relative
 from knowledge.dates import DateSpan
 from knowledge.findings import Certainty, Chart, Course, PrefetchKey
 from knowledge.knowledge import Knowledge

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cds_service.discovery import PREFETCH
+from cds_service.services import PREFETCH
 from knowledge.__main__ import main
 from knowledge.check_digits import has_loinc_digit, has_verhoeff_digit
 from knowledge.checks import problems

@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 
-from cds_service import chart, drugs
-from cds_service.chart import ChartReader
+from cds_service import drugs, entries
 from cds_service.envelope import parse_request
-from cds_service.order_hooks import Judge
+from cds_service.judging import Judge
 from cds_service.raw_resources import with_ingredients
 from knowledge.findings import ConceptId, PrefetchKey
 from knowledge.orders import OrderCodes
@@ -627,13 +626,13 @@ def test_what_is_given_out_is_held_against_each_prescription_once(
 ) -> None:
     """A prescription that forty dispenses name ten times each is read once for them, and once for the chart."""
     read: list[str] = []
-    whole = ChartReader.medication_request
+    whole = entries.read_medication_request
 
-    def counting(reader: ChartReader, resource: Json, reference: str) -> Any:
+    def counting(context: entries.Context, resource: Json, reference: str) -> Any:
         read.append(reference)
-        return whole(reader, resource, reference)
+        return whole(context, resource, reference)
 
-    monkeypatch.setitem(chart._READERS, "MedicationRequest", counting)  # type: ignore[index]
+    monkeypatch.setitem(entries.READERS, "MedicationRequest", counting)  # type: ignore[index]
     prescription = {"resourceType": "MedicationRequest", "id": "mr", "status": "completed", "intent": "order"}
     prescription |= {"medicationCodeableConcept": concept("RxNorm 105585"), "authoredOn": "2024-01-01"}
     given = {"resourceType": "MedicationDispense", "status": "completed"}

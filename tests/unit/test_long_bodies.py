@@ -12,8 +12,8 @@ from cds_service import envelope, json_in, long_bodies
 from cds_service.chart import ChartReader
 from cds_service.envelope import MOST_ENTRIES, parse_request
 from cds_service.json_in import DEEPEST, parse_json
+from cds_service.judging import Judge, Judged
 from cds_service.long_bodies import LONG, Entries, parse_long
-from cds_service.order_hooks import Judge, Judged
 from cds_service.prefetch import SILENT, Delivered, read_prefetch
 from cds_service.problems import Problem
 from cds_service.silence import Silence
@@ -190,14 +190,14 @@ def _delivered(judge: Judge, body: bytes) -> Delivered:
 def test_what_says_nothing_is_not_held_and_can_be_found_again(judge: Judge) -> None:
     """A reference to an entry that was let go leads to it, under its id and under its fullUrl."""
     delivered = _delivered(judge, _written(_long()))
-    resources = delivered.parts[PrefetchKey.CONDITIONS].resources
+    references, resources = delivered.references, delivered.parts[PrefetchKey.CONDITIONS].resources
     assert [each is SILENT for each in resources] == [False] + [True] * 600
     for name in ("Condition/x7", "https://ehr.example.org/Condition/x7"):
-        found = delivered.resolve(name)
+        found = references.resolve(name)
         assert found == _entry(7)["resource"]
-        assert delivered.resolve(name) is found
-        assert delivered.resolve("Condition/x7") is found
-    assert delivered.resolve("Condition/x600") is None
+        assert references.resolve(name) is found
+        assert references.resolve("Condition/x7") is found
+    assert references.resolve("Condition/x600") is None
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ import pytest
 
 from cds_service.addresses import read_address
 from cds_service.clients import Client
-from cds_service.discovery import HOOKS
 from cds_service.must_wait import MustWait, before_waiting, must_not_wait, without_waiting
+from cds_service.services import HOOKS
 from cds_service.settings import Auth, Settings
 from cds_service.waiting import LONGEST, MOST_OBJECTS, MOST_ORDERS, SHORT, Lane, Waiting
 from tests.cases_as_fhir import request_for

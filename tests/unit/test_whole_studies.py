@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from cds_service import draft_orders
 from cds_service.chart import ChartReader
 from cds_service.codings import MOST_CODINGS, codings_of
-from cds_service.order_hooks import Judge
+from cds_service.judging import Judge
+from cds_service.order_reasons import ReasonReader, Reasons
 from cds_service.raw_resources import each_apart
 from knowledge.appraisal import Appraisal
 from knowledge.findings import Coding, ConceptId, PrefetchKey, Presence
@@ -281,13 +281,13 @@ def test_reasons_for_a_part_of_many_studies_are_not_read_for_each(
 ) -> None:
     """A hundred thousand reasons of one injection beside five hundred CTs cost what five hundred CTs cost."""
     asked: list[Json] = []
-    told = draft_orders._reasons
+    told = ReasonReader.read
 
-    def counting(reader: ChartReader, resource: Json) -> Any:
-        asked.append(resource)
-        return told(reader, resource)
+    def counting(reasons: ReasonReader, order: Json) -> Reasons:
+        asked.append(order)
+        return told(reasons, order)
 
-    monkeypatch.setattr(draft_orders, "_reasons", counting)
+    monkeypatch.setattr(ReasonReader, "read", counting)
     request = _request(code="CPT 72132")
     for number in range(9):
         _add_draft(request, "CPT 72132", id=f"o{number}", note=f"{number}")

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from jiter import LosslessFloat
 
-from cds_service import chart, fhir_elements
-from cds_service.fhir_elements import DATE, NUMBER, Elements, Unreadable, span
+from cds_service import fhir_models
+from cds_service.elements import DATE, NUMBER, Elements, Unreadable
+from cds_service.fhir_dates import span
 
 _DAYS: tuple[Any, ...] = (
     "2026-02-27",
@@ -57,14 +58,14 @@ _OTHERS: tuple[Any, ...] = (
     *("[degF]", "<", "<=", ">=", "about", " < ", "two words", "\u00a0", "a\nb", "", None, [], {}, [1], {"value": 1}),
 )
 _ALL = (
-    chart._PATIENT,
-    chart._CONDITION,
-    chart._PROCEDURE,
-    chart._MEDICATION_REQUEST,
-    chart._MEDICATION_STATEMENT,
-    chart._OBSERVATION,
-    chart._ORDER,
-    chart._REPORT,
+    fhir_models.PATIENT,
+    fhir_models.CONDITION,
+    fhir_models.PROCEDURE,
+    fhir_models.MEDICATION_REQUEST,
+    fhir_models.MEDICATION_STATEMENT,
+    fhir_models.OBSERVATION,
+    fhir_models.ORDER,
+    fhir_models.REPORT,
 )
 
 
@@ -94,7 +95,7 @@ def _through_the_model(monkeypatch: pytest.MonkeyPatch, elements: Elements, reso
         raise ValueError
 
     with monkeypatch.context() as patched:
-        patched.setattr(fhir_elements, "read_plainly", never)
+        patched.setattr("cds_service.elements.read_plainly", never)
         return _parsed(elements, resource)
 
 
@@ -103,10 +104,12 @@ def test_a_day_is_read_as_the_model_reads_it(onset: Any, monkeypatch: pytest.Mon
     """Whatever stands where a date is due, alone or beside others, what is read of it is what the model reads."""
     for recorded, period in product(_DAYS, ({}, {"onsetPeriod": {"start": "2026-01-01"}})):
         resource = {"onsetDateTime": onset, "recordedDate": recorded, **period}
-        assert _parsed(chart._CONDITION, resource) == _through_the_model(monkeypatch, chart._CONDITION, resource)
+        assert _parsed(fhir_models.CONDITION, resource) == _through_the_model(
+            monkeypatch, fhir_models.CONDITION, resource
+        )
     for more in ({}, {"modifierExtension": [{"url": "https://example.org"}]}):
         order = {"authoredOn": onset, **more}
-        assert _parsed(chart._ORDER, order) == _through_the_model(monkeypatch, chart._ORDER, order)
+        assert _parsed(fhir_models.ORDER, order) == _through_the_model(monkeypatch, fhir_models.ORDER, order)
 
 
 @pytest.mark.parametrize("elements", _ALL, ids=lambda elements: elements.model.__name__)
@@ -140,7 +143,7 @@ def test_whatever_stands_in_an_element_is_read_as_the_model_reads_it(
 
 def test_what_is_plain_needs_no_model() -> None:
     """Days, numbers and simple words are most of what is read, and none of them costs a model."""
-    found, dropped = chart._CONDITION.parse(
+    found, dropped = fhir_models.CONDITION.parse(
         {"onsetDateTime": "2026-02-27T08:00:00+01:00", "recordedDate": "2026-03-01"}
     )
     assert isinstance(found, SimpleNamespace)
