@@ -19,9 +19,17 @@ if TYPE_CHECKING:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; 0 when it did its work, 1 when the request was refused, 2 when it could not begin."""
-    options = _parser().parse_args(arguments)
-    if options.run is _serve:
-        gc.disable()  # what it loads is no garbage: to look among it for some, again and again, is a tenth of its start
+    gc.disable()
+    try:
+        options = _parser().parse_args(arguments)
+        if options.run is not _serve:
+            gc.enable()  # what `serve` loads is no garbage: to look among it for some is a tenth of its start
+        return _run(options)
+    finally:
+        gc.enable()
+
+
+def _run(options: argparse.Namespace) -> int:
     from cds_service.settings import Settings, SettingsError
     from cds_service.site import SiteError
     from knowledge.sources import KnowledgeError
@@ -39,8 +47,6 @@ def main(arguments: list[str] | None = None) -> int:
         return _refuse(str(error))
     except SiteError as error:
         return _refuse(f"CDS_SITE: {error}")
-    finally:
-        gc.enable()
 
 
 def _refuse(message: str) -> int:

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from cds_service.__main__ import main
-from cds_service.draft_orders import MOST_REASONS
+from cds_service.order_reasons import MOST_REASONS
 from cds_service.settings import Settings, SettingsError, table
 from tests.cases_as_fhir import request_for
 from tests.serving import free_port
