@@ -44,6 +44,7 @@ _NO_MEDICATION = {"draft", "cancelled", "entered-in-error", "not-taken", "intend
 _NO_INTENT = {"proposal", "plan", "option"}
 _OBSERVED = {"final", "amended", "corrected", "preliminary"}
 _REPORTED = _OBSERVED | {"partial", "appended"}
+_MAY_GO_ON = {"on-hold", "unknown"}
 _REFERRED = {"active", "completed"}
 _PAST = {"inactive", "remission", "resolved"}
 _CERTAINTY = {
@@ -300,6 +301,7 @@ def _medication(
         recorded=recorded,
         prescription=Prescription(
             active=status == "active",
+            may_go_on=status in _MAY_GO_ON,
             course=course,
             routes=routes,
             more_routes=more_routes,

@@ -76,6 +76,8 @@ class Prescription:
     """What an entry says as a drug: whether it is active, its course, its routes, and what it is for."""
 
     active: bool
+    may_go_on: bool = False
+    """It is not active, and not said to be over: on hold, or of an unknown status."""
     course: Course = Course()
     routes: tuple[Coding, ...] = ()
     more_routes: bool = False

@@ -39,7 +39,7 @@ def read_medications(case: Case, concept: Concept, reading: ConceptReading, foun
         if surely:
             found.add(entry, label, strength, how)
         elif possibly:
-            found.leave_open(entry, label, "date too coarse")
+            found.leave_open(entry, label, "date too coarse" if taken.settled else "its end is not stated")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,8 @@ def _taken(entry: Entry, last: date, course: Course | None = None) -> _Taken | N
         least_last = most_last = last - timedelta(days=1)
         settled = True
     else:
-        least_last, most_last, settled = start.earliest, start.latest, False
+        least_last, settled = start.earliest, False
+        most_last = last if entry.prescription.may_go_on else start.latest
     return _Taken(start.latest, min(least_last, last), start.earliest, min(most_last, last), settled)
 
 
