@@ -139,13 +139,13 @@ def listed_base(access: FhirAccess, client: Client) -> Address | None:
 def _tasks(
     call: HookRequest, asking: _Asking, aliases: Mapping[str, PrefetchKey]
 ) -> Iterator[tuple[str, Callable[[], Brought]]]:
-    """One task for each key that is not there at all, and for each value that has more pages.
+    """One task for each key that is not there or was asked for in part only, and for each value that has more pages.
 
     A key that holds an OperationOutcome is left alone: the client has tried, and says that it failed.
     """
     arrived = read_prefetch(call.prefetch, (), aliases).parts
     for key in PrefetchKey:
-        if key not in arrived:
+        if key not in arrived or arrived[key].narrowed:
             yield key.value, partial(asking.key, PREFETCH[key.value], call.patient_id)
     for name, value in call.prefetch.items():
         if isinstance(value, dict) and next_page(value) is not None:

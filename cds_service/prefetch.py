@@ -10,6 +10,7 @@ from cds_service.json_access import word
 from cds_service.long_bodies import Entries
 from cds_service.references import References
 from cds_service.resource_types import BESIDE, CONTAINERS, KEY_OF_TYPE, OLDER_TYPES, is_type
+from cds_service.searches import is_narrowed
 from knowledge.findings import Gap, PrefetchKey
 from knowledge.values import hot_dataclass
 
@@ -28,6 +29,8 @@ class Delivery:
     gaps: list[Gap] = field(default_factory=list)
     included: set[int] = field(default_factory=set)
     """The identities of resources that came along and were not searched for (`search.mode` include)."""
+    narrowed: bool = False
+    """Nothing but searches for less than the whole brought it."""
 
     def joined(self, other: Delivery) -> Delivery:
         """Both together: complete only where both are."""
@@ -97,11 +100,12 @@ def _read_foreign(values: Mapping[str, Any], delivered: Delivered) -> None:
     """
     ours = set(delivered.parts)
     failed: list[Gap] = []
-    searched = {PrefetchKey.PATIENT}
+    searched, narrowed = {PrefetchKey.PATIENT}, set[PrefetchKey]()
     brought: dict[PrefetchKey, str] = {}
     for name, value in values.items():
         reading = _read_value(PrefetchKey.CONDITIONS, value, delivered.references, name)
         is_alone = len(reading.resources) == 1 and value is reading.resources[0]
+        answered: set[PrefetchKey] = set()
         found: dict[PrefetchKey, list[Json]] = {}
         for resource in reading.resources:
             kind = word(resource, "resourceType")
@@ -110,9 +114,11 @@ def _read_foreign(values: Mapping[str, Any], delivered: Delivered) -> None:
                 found.setdefault(key, []).append(resource)
                 brought[key] = name
                 if not is_alone and id(resource) not in reading.included:
-                    searched.add(key)
+                    answered.add(key)
             elif kind not in BESIDE:
                 failed.append(Gap(name, "a resource of a type that is not known"))
+        for key in answered:
+            (narrowed if is_narrowed(key, value, found[key]) else searched).add(key)
         for key, resources in found.items():
             part = delivered.parts.setdefault(key, Delivery(key))
             part.resources += resources
@@ -121,7 +127,10 @@ def _read_foreign(values: Mapping[str, Any], delivered: Delivered) -> None:
         if not found:
             failed += reading.gaps
     for key in brought.keys() - searched - ours:
-        delivered.parts[key].fail(brought[key], "resources that came along, and are no answer to a search")
+        part = delivered.parts[key]
+        part.narrowed = key in narrowed
+        came_along = "resources that came along, and are no answer to a search"
+        part.fail(brought[key], "an answer to a search for less than this key asks" if part.narrowed else came_along)
     for key, part in delivered.parts.items():
         if key not in ours and failed:
             part.complete = False

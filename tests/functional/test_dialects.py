@@ -198,6 +198,62 @@ def test_09_order_sign_has_no_selections(client: FlaskClient) -> None:
     assert _appraisal(client, request, SIGN)["verdict"] == "rated"
 
 
+def _category(code: str) -> Json:
+    return {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/condition-category", "code": code}]}
+
+
+ENCOUNTER, PROBLEM = _category("encounter-diagnosis"), _category("problem-list-item")
+
+
+@pytest.mark.parametrize(
+    ("key", "asked", "categories", "presence"),
+    [
+        ("conditions", None, None, "absent"),
+        ("conditions", None, [PROBLEM], "absent"),
+        ("conditions", None, [ENCOUNTER, PROBLEM], "absent"),
+        ("conditions", None, [ENCOUNTER], "unknown"),
+        ("conditions", "Condition?patient=p1&_count=100&_sort=-onset-date", None, "absent"),
+        ("conditions", "Condition?patient=p1&category=problem-list-item", None, "absent"),
+        ("conditions", "Condition?patient=p1&category=problem-list-item,encounter-diagnosis", [ENCOUNTER], "unknown"),
+        ("conditions", "Condition?patient=p1&category=http://x%7Cencounter-diagnosis", None, "unknown"),
+        ("conditions", "Condition?patient=p1&clinical-status=active", [PROBLEM], "unknown"),
+        ("conditions", "Condition?patient=p1&code:in=http://x", None, "unknown"),
+        ("medications", "MedicationRequest?patient=p1&intent=order", None, "absent"),
+        ("medications", "MedicationRequest?patient=p1&status=active", None, "unknown"),
+        ("procedures", "https://ehr.example.org/fhir/Procedure?subject=Patient/p1", None, "absent"),
+        ("procedures", "https://ehr.example.org/fhir/Procedure?subject=Patient/p1&date=ge2025", None, "unknown"),
+        ("procedures", "//[", None, "absent"),
+    ],
+)
+def test_a_key_of_the_clients_own_is_whole_only_where_all_was_asked_for(
+    client: FlaskClient, key: str, asked: str | None, categories: list[Json] | None, presence: str
+) -> None:
+    """Encounter diagnoses are no problem list, and a search by status, code or date says nothing of the rest."""
+    told = {"medications": [{"code": "RxNorm 314076"}], "procedures": [{"code": "CPT 47562"}]}
+    request = _request({"code": "ICD-10-CM I10"})
+    request["prefetch"] |= {
+        name: request_for({"order": {"code": "CPT 72148"}, "chart": told})["prefetch"][name] for name in told
+    }
+    bundle = request["prefetch"]["theirs"] = request["prefetch"].pop(key)
+    if asked is not None:
+        bundle["link"] = [{"relation": "self", "url": asked}]
+    for entry in bundle["entry"] if categories else []:
+        entry["resource"]["category"] = categories
+    assert _presence(_appraisal(client, request), "immunosuppression") == presence
+
+
+def test_a_problem_list_completes_what_encounters_began(client: FlaskClient) -> None:
+    """Beside encounter diagnoses under one key of the client's own, a problem list under another is the whole."""
+    request = _request({"code": "ICD-10-CM I10"})
+    conditions = request["prefetch"].pop("conditions")
+    first, second = conditions["entry"]
+    first["resource"]["category"] = [ENCOUNTER]
+    request["prefetch"]["encounterDx"] = {**conditions, "entry": [first]}
+    assert _cancer(client, request) == "unknown"
+    request["prefetch"]["problems"] = {**conditions, "entry": [second]}
+    assert _cancer(client, request) == "absent"
+
+
 def test_10_bundles_need_no_type_and_no_name(client: FlaskClient) -> None:
     """A Bundle without type, fullUrl or even resourceType is read by its entries."""
     request = _request(CANCER)

@@ -166,6 +166,18 @@ def test_a_chart_is_sorted_again_only_when_something_came(
         assert len(readers) == 3
 
 
+def test_what_a_client_asked_for_in_part_is_fetched_whole(ask: Callable[..., Outcome], chart: Json) -> None:
+    """Encounter diagnoses under a key of its own keep nobody from the problem list."""
+    theirs = copy.deepcopy(chart.pop("conditions"))
+    for entry in theirs["entry"]:
+        entry["resource"]["category"] = [{"coding": [{"code": "encounter-diagnosis"}]}]
+    whole = request_for(PLAIN)["prefetch"]
+    with serving(_chart(whole)) as server:
+        outcome = ask(f"{server.url}/fhir", {**chart, "encounterDx": theirs})
+        assert {_key(asked.path) for asked in server.asked} == {"conditions"}
+        assert (outcome.verdict, len(outcome.delivered)) == ("rated", 8)
+
+
 def test_a_fetch_asks_as_the_template_says(ask: Callable[..., Outcome], chart: Json) -> None:
     """The published templates are asked, as FHIR JSON, uncompressed, with the lent token and nothing else of ours."""
     with serving(_chart(chart)) as server:
