@@ -11,12 +11,19 @@ from cards.links import variant_link
 from cards.override_reasons import OVERRIDE_REASONS
 from cards.pama import has_name
 from cards.profiles import SHAPES, Profile, Shape
-from cards.suggestions import PREGNANCY, Alternative, Instead, build_suggestions, find_alternative
+from cards.suggestions import (
+    PREGNANCY,
+    Alternative,
+    Instead,
+    build_suggestions,
+    find_alternative,
+    is_ordered_already,
+)
 from cards.wording import instead, summaries
 from cards.wording.detail import detail
 from cards.wording.words import GUIDELINE_LINK, REFERENCE_DETAIL, REFERENCE_SUMMARY
 from knowledge.appraisal import LOWEST, Appraisal, NoCriteriaApply, Rated, Undetermined, deciding_variants
-from knowledge.findings import ConceptId, Presence
+from knowledge.findings import ConceptId, Presence, ProcedureId
 from knowledge.guideline import Topic
 from knowledge.pain import LOW_BACK_PAIN
 from knowledge.values import hot_dataclass
@@ -46,6 +53,8 @@ class Draft:
     """``Type/id`` of the drafts that are parts of the same study, such as the injection of a CT myelography."""
     nameable: bool = True
     """Its id is its own; another draft with the same id would be changed in its place."""
+    ordered_beside: frozenset[ProcedureId] = frozenset()
+    """The studies that other drafts order already."""
 
 
 @hot_dataclass(frozen=True, slots=True)
@@ -82,11 +91,14 @@ def build_card(
             shape,
             therapy_ordered=draft.therapy_ordered,
             components=draft.components,
+            ordered_beside=draft.ordered_beside,
         )
         if draft.nameable
         else ()
     )
     sentences = _instead(topic, appraisal, alternative)
+    if is_ordered_already(alternative, draft.ordered_beside):
+        sentences.append(instead.ORDERED_ALREADY)
     return Card(
         kind=advice.kind,
         summary=advice.summary,

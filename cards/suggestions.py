@@ -223,15 +223,20 @@ def build_suggestions(
     *,
     therapy_ordered: bool = False,
     components: tuple[str, ...] = (),
+    ordered_beside: frozenset[ProcedureId] = frozenset(),
 ) -> tuple[Suggestion, ...]:
     """The suggestions of a card, in the shape its client can carry out; none that it could not.
 
     None where the draft has no id that an action could name. ``therapy_ordered``: a referral to physical therapy is
-    among the drafts already. ``components``: ``Type/id`` of drafts that go where their study goes.
+    among the drafts already. ``components``: ``Type/id`` of drafts that go where their study goes. ``ordered_beside``:
+    the studies of other drafts, of which none is ordered once more.
     """
     if not has_name(order):
         return ()
-    offered = _offered(topic, appraisal, alternative, order, shape, therapy_ordered=therapy_ordered)
+    if is_ordered_already(alternative, ordered_beside):
+        offered: tuple[Suggestion, ...] = (_remove(order),) if shape.lone_deletes else ()
+    else:
+        offered = _offered(topic, appraisal, alternative, order, shape, therapy_ordered=therapy_ordered)
     if alternative.kind is Instead.MISSING_FACTS or not offered or not components:
         return offered
     deletes = tuple(Action("delete", REMOVE_COMPONENT_LABEL, resource_id=component) for component in components)
@@ -240,6 +245,11 @@ def build_suggestions(
     if shape.lone_deletes:
         return (*offered, *(Suggestion("remove-order", delete.description, (delete,)) for delete in deletes))
     return offered
+
+
+def is_ordered_already(alternative: Alternative, ordered_beside: frozenset[ProcedureId]) -> bool:
+    """Whether the better study is among the drafts, so that this order needs only to go."""
+    return alternative.kind is Instead.BETTER_STUDY and alternative.procedures[0].id in ordered_beside
 
 
 def _offered(

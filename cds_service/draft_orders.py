@@ -39,6 +39,8 @@ class DraftOrder:
     """``Type/id`` of the drafts that are parts of the same study."""
     nameable: bool = True
     """No other draft has its id."""
+    ordered_beside: frozenset[ProcedureId] = frozenset()
+    """The studies that other drafts plainly order."""
 
 
 @hot_dataclass(frozen=True, slots=True)
@@ -86,10 +88,12 @@ def read_orders(
     namesakes: defaultdict[str, set[str]] = defaultdict(set)
     for reference, _, spelling in drafts:
         namesakes[reference].add(spelling)
+    studies = [_plain_study(each, knowledge) for each in imaging] if len(imaging) > 1 else [None] * len(imaging)
+    ordered_studies = Counter(study for study in studies if study is not None)
     reasons = ReasonReader(reader)
     found: list[DraftOrder] = []
     seen: set[str] = set()
-    for each, parts in zip(imaging, components, strict=True):
+    for each, parts, study in zip(imaging, components, studies, strict=True):
         own = set(each.codings) if each.goes_on else set()
         others = [coding for coding, count in live.items() if count > (coding in own)]
         component = knowledge.orders.is_component_beside(each.codings, others)
@@ -97,9 +101,18 @@ def read_orders(
             continue
         ordered = _read(reader, reasons, each, others, parts, knowledge)
         named = tuple(part.imaging.reference for part in parts if part.is_its_own)
-        found.append(DraftOrder(each.draft.resource, ordered, named, len(namesakes[each.reference]) == 1))
+        beside = frozenset(other for other, count in ordered_studies.items() if count > (other == study))
+        nameable = len(namesakes[each.reference]) == 1
+        found.append(DraftOrder(each.draft.resource, ordered, named, nameable, beside))
         seen.add(each.spelling)
     return found
+
+
+def _plain_study(each: _Imaging, knowledge: Knowledge) -> ProcedureId | None:
+    """The one study that a draft orders which is carried out; None where it may be several."""
+    resolved = Study(each.by_text) if each.by_text else knowledge.orders.resolve(each.codings)
+    is_plain = each.goes_on and isinstance(resolved, Study) and len(resolved.procedures) == 1
+    return resolved.procedures[0] if is_plain and isinstance(resolved, Study) else None
 
 
 def _spelled(resource: Json) -> str:
@@ -107,7 +120,7 @@ def _spelled(resource: Json) -> str:
     return json.dumps(resource, sort_keys=True, default=str)
 
 
-def _goes_on(reader: ChartReader, resource: Json) -> bool:
+def goes_on(reader: ChartReader, resource: Json) -> bool:
     """Whether a draft is to be carried out, for the patient of the call."""
     subject = resource.get("subject")
     return (
@@ -149,7 +162,7 @@ def _imaging(
     by_text = knowledge.order_text.read(texts_of(resource.get("code"))) if read_text and not codings else ()
     if not by_text and not knowledge.orders.knows(codings):
         return None
-    return _Imaging(draft, reference, codings, by_text, _goes_on(reader, resource), spelling)
+    return _Imaging(draft, reference, codings, by_text, goes_on(reader, resource), spelling)
 
 
 def numbered(request: HookRequest) -> Iterator[tuple[str, Draft]]:

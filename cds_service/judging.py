@@ -13,7 +13,7 @@ from cds_service.draft_orders import DraftOrder, read_orders
 from cds_service.envelope import HookRequest
 from cds_service.prefetch import read_prefetch
 from cds_service.problems import too_large
-from cds_service.session_referrals import refers_to_therapy, session_referrals
+from cds_service.session import refers_to_therapy, session_red_flags, session_referrals
 from cds_service.settings import Settings
 from cds_service.silence import Silence
 from cds_service.site import Site, read_site
@@ -78,12 +78,21 @@ class Judge:
         reader = reader or self.reader(call, today)
         orders = self._orders(call, reader)
         chart = read_chart(reader, self.settings.chart, session_referrals(call, reader))
-        if len(orders) * len(chart.entries) > MOST_LOOKS:
+        stated = session_red_flags(call, reader, self.knowledge)
+        if len(orders) * (len(chart.entries) + len(stated)) > MOST_LOOKS:
             raise too_large(f"More than {MOST_LOOKS} entries that matter, counted for each order, are not read.")
         therapy = refers_to_therapy(call, self.knowledge)
-        judged = [
-            self._judge_order(order, chart, today, shape, several=len(orders) > 1, therapy=therapy) for order in orders
-        ]
+        judged = []
+        for order in orders:
+            seen = chart
+            if stated and isinstance(order.ordered, OrderedProcedure):
+                # What stands on the order itself is no news, nor what is a reason of another part of its study.
+                own = {reason.codings for reason in order.ordered.reasons}
+                of_others = (entry for holder, entry in stated if holder is not order.resource)
+                seen = replace(
+                    chart, entries=chart.entries + tuple(each for each in of_others if each.codings not in own)
+                )
+            judged.append(self._judge_order(order, seen, today, shape, several=len(orders) > 1, therapy=therapy))
         return Judged(tuple(judged), chart)
 
     def reader(self, call: HookRequest, today: date | None = None) -> ChartReader:
@@ -103,7 +112,7 @@ class Judge:
         if isinstance(order.ordered, NotJudged):
             return JudgedOrder(order, order.ordered, None)
         appraisal = appraise_order(self.knowledge, chart, order.ordered, today)
-        draft = Draft(order.resource, several, therapy, order.components, order.nameable)
+        draft = Draft(order.resource, several, therapy, order.components, order.nameable, order.ordered_beside)
         return JudgedOrder(
             order, appraisal, build_card(self.knowledge.topic, appraisal, draft, self.settings.cards, shape)
         )

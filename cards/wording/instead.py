@@ -31,6 +31,7 @@ def if_safe(procedure: Procedure, category: AppropriatenessCategory) -> str:
     )
 
 
+ORDERED_ALREADY = "It is among the orders of this session already; this one can go."
 MRI_PASSED_OVER = "An MRI is not named first, for the chart shows a possible contraindication to MRI."
 
 

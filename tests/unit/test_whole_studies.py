@@ -275,7 +275,7 @@ def test_a_reason_for_a_part_is_one_for_every_study_it_may_belong_to(
         assert evidence == ["order.reasonCode[1]"]
 
 
-@pytest.mark.parametrize(("reasons", "presence"), [([CAUDA_EQUINA], "unknown"), ([], "absent")])
+@pytest.mark.parametrize(("reasons", "presence"), [([LBP], "unknown"), ([CAUDA_EQUINA], "present"), ([], "absent")])
 def test_reasons_for_a_part_of_many_studies_are_not_read_for_each(
     judge: Judge, monkeypatch: pytest.MonkeyPatch, reasons: list[str], presence: str
 ) -> None:

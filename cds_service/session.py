@@ -1,15 +1,16 @@
-"""The referrals among the drafts of a call: what else the clinician is about to order."""
+"""What the drafts of a call tell beside the order that is judged: referrals, and red flags among their reasons."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from cds_service.chart import ChartReader
 from cds_service.codings import codings_of
-from cds_service.draft_orders import DRAFTS, numbered
+from cds_service.draft_orders import DRAFTS, goes_on, numbered
 from cds_service.elements import Unreadable
 from cds_service.envelope import HookRequest
-from cds_service.json_access import items, word
+from cds_service.json_access import items, text_of, word
 from knowledge.findings import Entry, Kind
 from knowledge.knowledge import Knowledge
 from knowledge.vocabulary import read_coding
@@ -31,6 +32,26 @@ def session_referrals(request: HookRequest, reader: ChartReader) -> tuple[Entry,
         if entry is not None and entry.kind is Kind.REFERRAL:
             found.append(replace(entry, start=None, on_order=True))
     return tuple(found)
+
+
+def session_red_flags(
+    request: HookRequest, reader: ChartReader, knowledge: Knowledge
+) -> tuple[tuple[dict[str, Any], Entry], ...]:
+    """The red flags that are coded reasons of drafts, each with its draft: documented, whichever order they stand on.
+
+    As entries of the chart they have no date: when a reason of another order began is not told.
+    """
+    if len(request.drafts) < 2:
+        return ()
+    found: dict[tuple[object, ...], tuple[dict[str, Any], Entry]] = {}
+    for reference, draft in numbered(request):
+        resource = draft.resource
+        for concept in items(resource.get("reasonCode")) if goes_on(reader, resource) else ():
+            codings = codings_of(concept).readable
+            if knowledge.vocabulary.strength(codings, *knowledge.topic.stated_red_flags) is not None:
+                entry = Entry(reference, Kind.CONDITION, codings, text_of(concept))
+                found[reference, codings] = resource, entry
+    return tuple(found.values())
 
 
 def refers_to_therapy(request: HookRequest, knowledge: Knowledge) -> bool:
