@@ -54,7 +54,7 @@ class Draft:
     nameable: bool = True
     """Its id is its own; another draft with the same id would be changed in its place."""
     ordered_beside: frozenset[ProcedureId] = frozenset()
-    """The studies that other drafts order already."""
+    """The studies that drafts of the session order already."""
 
 
 @hot_dataclass(frozen=True, slots=True)

@@ -229,7 +229,7 @@ def build_suggestions(
 
     None where the draft has no id that an action could name. ``therapy_ordered``: a referral to physical therapy is
     among the drafts already. ``components``: ``Type/id`` of drafts that go where their study goes. ``ordered_beside``:
-    the studies of other drafts, of which none is ordered once more.
+    the studies that drafts order already, of which none is ordered once more.
     """
     if not has_name(order):
         return ()

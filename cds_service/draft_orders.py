@@ -40,7 +40,7 @@ class DraftOrder:
     nameable: bool = True
     """No other draft has its id."""
     ordered_beside: frozenset[ProcedureId] = frozenset()
-    """The studies that other drafts plainly order."""
+    """The studies that drafts plainly order, this one among several."""
 
 
 @hot_dataclass(frozen=True, slots=True)
@@ -88,12 +88,13 @@ def read_orders(
     namesakes: defaultdict[str, set[str]] = defaultdict(set)
     for reference, _, spelling in drafts:
         namesakes[reference].add(spelling)
-    studies = [_plain_study(each, knowledge) for each in imaging] if len(imaging) > 1 else [None] * len(imaging)
-    ordered_studies = Counter(study for study in studies if study is not None)
+    ordered_studies: frozenset[ProcedureId] = frozenset()
+    if len(imaging) > 1:
+        ordered_studies = frozenset(study for each in imaging if (study := _plain_study(each, knowledge)) is not None)
     reasons = ReasonReader(reader)
     found: list[DraftOrder] = []
     seen: set[str] = set()
-    for each, parts, study in zip(imaging, components, studies, strict=True):
+    for each, parts in zip(imaging, components, strict=True):
         own = set(each.codings) if each.goes_on else set()
         others = [coding for coding, count in live.items() if count > (coding in own)]
         component = knowledge.orders.is_component_beside(each.codings, others)
@@ -101,9 +102,8 @@ def read_orders(
             continue
         ordered = _read(reader, reasons, each, others, parts, knowledge)
         named = tuple(part.imaging.reference for part in parts if part.is_its_own)
-        beside = frozenset(other for other, count in ordered_studies.items() if count > (other == study))
         nameable = len(namesakes[each.reference]) == 1
-        found.append(DraftOrder(each.draft.resource, ordered, named, nameable, beside))
+        found.append(DraftOrder(each.draft.resource, ordered, named, nameable, ordered_studies))
         seen.add(each.spelling)
     return found
 

@@ -86,12 +86,10 @@ class Judge:
         for order in orders:
             seen = chart
             if stated and isinstance(order.ordered, OrderedProcedure):
-                # What stands on the order itself is no news, nor what is a reason of another part of its study.
+                # What stands on the order itself is no news, nor what is a reason of a part of its study.
                 own = {reason.codings for reason in order.ordered.reasons}
-                of_others = (entry for holder, entry in stated if holder is not order.resource)
-                seen = replace(
-                    chart, entries=chart.entries + tuple(each for each in of_others if each.codings not in own)
-                )
+                of_others = tuple(entry for entry in stated if entry.codings not in own)
+                seen = replace(chart, entries=chart.entries + of_others)
             judged.append(self._judge_order(order, seen, today, shape, several=len(orders) > 1, therapy=therapy))
         return Judged(tuple(judged), chart)
 

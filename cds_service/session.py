@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from cds_service.chart import ChartReader
 from cds_service.codings import codings_of
@@ -34,23 +33,20 @@ def session_referrals(request: HookRequest, reader: ChartReader) -> tuple[Entry,
     return tuple(found)
 
 
-def session_red_flags(
-    request: HookRequest, reader: ChartReader, knowledge: Knowledge
-) -> tuple[tuple[dict[str, Any], Entry], ...]:
-    """The red flags that are coded reasons of drafts, each with its draft: documented, whichever order they stand on.
+def session_red_flags(request: HookRequest, reader: ChartReader, knowledge: Knowledge) -> tuple[Entry, ...]:
+    """The red flags that are coded reasons of drafts: documented, whichever order they stand on.
 
     As entries of the chart they have no date: when a reason of another order began is not told.
     """
     if len(request.drafts) < 2:
         return ()
-    found: dict[tuple[object, ...], tuple[dict[str, Any], Entry]] = {}
+    found: dict[tuple[object, ...], Entry] = {}
     for reference, draft in numbered(request):
         resource = draft.resource
         for concept in items(resource.get("reasonCode")) if goes_on(reader, resource) else ():
             codings = codings_of(concept).readable
             if knowledge.vocabulary.strength(codings, *knowledge.topic.stated_red_flags) is not None:
-                entry = Entry(reference, Kind.CONDITION, codings, text_of(concept))
-                found[reference, codings] = resource, entry
+                found[reference, codings] = Entry(reference, Kind.CONDITION, codings, text_of(concept))
     return tuple(found.values())
 
 
