@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import logging
 
-from flask import Flask, Response
+from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 
 from cds_service import metrics
 from cds_service.json_out import to_json
 from cds_service.passage import visit
-from cds_service.problems import Problem, failed, nothing_here, other_method, refused_by_flask, too_large
+from cds_service.problems import (
+    Problem,
+    failed,
+    no_such_service,
+    nothing_here,
+    other_method,
+    refused_by_flask,
+    too_large,
+)
+from cds_service.services import HOOKS
 from cds_service.visit import Visit
 
 MEDIA_TYPE = "application/fhir+json"
@@ -49,12 +58,20 @@ def _of_flask(error: HTTPException) -> Problem:
     match error:
         case NotFound():
             return nothing_here()
+        case MethodNotAllowed() if _names_no_service():
+            return no_such_service()
         case MethodNotAllowed():
             return other_method(error.valid_methods or ())
         case RequestEntityTooLarge():
             return too_large("The body is longer than this service accepts.")
         case _:
             return refused_by_flask(error.code or 500, error.name)
+
+
+def _names_no_service() -> bool:
+    """Whether the address is that of a service which is not there, by whatever method it was asked."""
+    first, _, rest = request.path.removeprefix("/").partition("/")
+    return first == "cds-services" and bool(rest) and rest.partition("/")[0] not in HOOKS
 
 
 def outcome_of(problem: Problem) -> bytes:

@@ -11,6 +11,7 @@ from typing import Any
 from cards.card import Indicator
 from cards.wire import APPRAISALS
 from cds_service.patients import patients
+from cds_service.report_choices import By, Format
 from cds_service.services import HOOKS
 from conformance.schemas import envelope_schema
 from knowledge.findings import PrefetchKey, Presence
@@ -95,6 +96,9 @@ OPERATIONS: Mapping[str, Operation] = {
             _in_query("since", "The first day that counts.", type="string", format="date"),
             _in_query("until", "The last day that counts.", type="string", format="date"),
             _in_query("client", "One client's orders only.", type="string"),
+            _in_query("by", "The length of a period; by default that of the time covered.", enum=list(By)),
+            _in_query("suppress-below", "Counts below it are withheld.", type="integer", minimum=0, maximum=1000),
+            _in_query("format", "In which form it is told.", enum=list(Format), default=Format.HTML),
         ),
     ),
     "/openapi.json": Operation("get", "openapi", "This document", "Operation", {"200": (_JSON, "Document")}),
@@ -256,10 +260,20 @@ def _schemas() -> Json:
         {"concept": _TEXT, "presence": {"enum": list(Presence)}},
         {"value": _TEXT, "evidence": _list(_TEXT), "assumed": {"const": True}},
     )
+    number: Json = {"type": "integer", "minimum": 1}
     verdicts = ["rated", "undetermined", "no-criteria-apply", "not-judged"]
     appraisal = _object(
         {"order": _TEXT, "verdict": {"enum": verdicts}, "guideline": _TEXT},
-        {"category": _TEXT, "floor": _TEXT, "ceiling": _TEXT, "reason": _TEXT, "findings": _list(finding)},
+        {
+            "procedures": _list(_TEXT),
+            "category": _TEXT,
+            "floor": _TEXT,
+            "ceiling": _TEXT,
+            "missing": _list(_TEXT),
+            "reason": _TEXT,
+            "variants": _object(optional={"established": _list(number), "possible": _list(number)}),
+            "findings": _list(finding),
+        },
     )
     services = _object(
         {"hook": {"enum": sorted(set(HOOKS.values()))}, "id": _TEXT, "description": _TEXT},
