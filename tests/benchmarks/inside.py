@@ -27,10 +27,10 @@ from cds_service.json_in import parse_json
 from cds_service.json_out import to_json
 from cds_service.judging import Judge
 from cds_service.logs import log_as_json
-from cds_service.session_referrals import session_referrals
+from cds_service.session import session_referrals
 from cds_service.settings import Settings
 from cds_service.visit import GATHERED
-from knowledge.appraisal import appraise
+from knowledge.appraisal import Appraisal, appraise
 from knowledge.findings import OrderedProcedure
 from knowledge.inference import match_variants
 from knowledge.loading import load_low_back_pain
@@ -124,9 +124,9 @@ def stages(body: bytes, today: date = AS_OF) -> list[Stage]:
 
     judged = judge.judge(call, today, _SHAPE)
     (order,) = read_orders(call, judge.reader(call), knowledge, read_text=True)
-    if not isinstance(order.ordered, OrderedProcedure):
-        raise TypeError("the order of this body is not judged")
     ordered, seen, appraisal = order.ordered, chart(), judged.appraisals[0]
+    if not (isinstance(ordered, OrderedProcedure) and isinstance(appraisal, Appraisal)):
+        raise TypeError("the order of this body is not judged")
     vocabulary, orders = knowledge.vocabulary, knowledge.orders
     findings = recognise(seen, ordered, today, today, topic, vocabulary, orders).findings
     matches = match_variants(topic, findings)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.benchmarks import scaling
-from tests.benchmarks.targets import PEERS, TARGETS
+from tests.benchmarks.targets import TARGETS
 
 Json = dict[str, Any]
 
@@ -17,18 +17,24 @@ END = "<!-- end of results -->"
 
 def text(figures: Json) -> str:
     """The whole run."""
-    parts = [_machine(figures), _targets(figures), _one_connection(figures), _at_once(figures), _conditions(figures)]
-    return "\n\n".join([*parts, _in_process(figures), _starts(figures), _peers(figures), _scaling(figures)])
+    parts = [told(figures), _targets(figures), _one_connection(figures), _at_once(figures), _conditions(figures)]
+    return "\n\n".join([*parts, _in_process(figures), _starts(figures), _scaling(figures)])
 
 
 def into(document: str, figures: Json) -> str:
     """A document with these results between its markers."""
-    before, _, rest = document.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n\n{text(figures)}\n\n{END}{after}"
+    return between(document, BEGIN, text(figures), END)
 
 
-def _machine(figures: Json) -> str:
+def between(document: str, begin: str, words: str, end: str) -> str:
+    """A document with these words between two markers."""
+    before, _, rest = document.partition(begin)
+    _, _, after = rest.partition(end)
+    return f"{before}{begin}\n\n{words}\n\n{end}{after}"
+
+
+def told(figures: Json) -> str:
+    """When, on what, and in how many rounds."""
     machine = figures["machine"]
     libraries = ", ".join(f"{name} {number}" for name, number in machine["libraries"].items())
     quiet = "quiet" if machine["load_before"] < 0.5 else "shared with other work, which costs the figures"
@@ -46,7 +52,8 @@ def table(head: list[str], rows: list[list[str]]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in lines)
 
 
-def _shown(spread: Json, digits: int = 3) -> str:
+def shown(spread: Json, digits: int = 3) -> str:
+    """A median with the least and the most."""
     median, least, most = (number(spread[name], digits) for name in ("median", "least", "most"))
     return f"{median} ({least} – {most})"
 
@@ -70,10 +77,10 @@ def _one_connection(figures: Json) -> str:
         [
             group,
             name,
-            _shown(row["per_second"]),
+            shown(row["per_second"]),
             *(number(row[each]["median"]) for each in ("p50_ms", "p95_ms", "p99_ms", "p99_to_p50", "cpu_ms")),
-            _shown(row["to_base_by_rate"]),
-            _shown(row["to_base_by_cpu"]),
+            shown(row["to_base_by_rate"]),
+            shown(row["to_base_by_cpu"]),
         ]
         for group, names in figures["groups"].items()
         if group in SHOWN
@@ -87,13 +94,13 @@ def _at_once(figures: Json) -> str:
     rows = [
         [
             name,
-            *(_shown(row[each]) for each in ("per_second", "p50_ms", "p99_ms", "cpu_ms", "to_base_by_rate")),
+            *(shown(row[each]) for each in ("per_second", "p50_ms", "p99_ms", "cpu_ms", "to_base_by_rate")),
             f"{row['client_share']['median']:.0%}",
         ]
         for name, row in loaded.items()
     ]
     head = ["EHR-like body", "calls a second", "p50 ms", "p99 ms", "CPU ms a call", "to constant by rate", "client"]
-    ratios = ", ".join(f"{name} {_shown(ratio)}" for name, ratio in figures["two_workers_to_one"].items())
+    ratios = ", ".join(f"{name} {shown(ratio)}" for name, ratio in figures["two_workers_to_one"].items())
     memory = ", ".join(
         f"{name.removesuffix(', 2 workers')} {mib:.0f} MiB"
         for name, mib in figures["pss_mib"].items()
@@ -112,7 +119,7 @@ def _conditions(figures: Json) -> str:
     marginal = figures["microseconds_a_condition"]
     head = ["Conditions that concern nothing", *(f"{name}, µs each" for name in marginal)]
     numbers = list(marginal["service"])
-    rows = [[f"{int(number):,}", *(_shown(each[number]) for each in marginal.values())] for number in numbers]
+    rows = [[f"{int(number):,}", *(shown(each[number]) for each in marginal.values())] for number in numbers]
     return (
         "### Growing charts\n\nCPU time for each Condition more, of some 560 bytes, beside what the views take to read "
         "and to parse it.\n\n" + table(head, rows)
@@ -123,7 +130,7 @@ def _in_process(figures: Json) -> str:
     head = ["body", "functions", "application", "constant view"]
     found = figures["in_process"]
     sizes = dict.fromkeys(name.rpartition(", ")[0] for name in found)
-    rows = [[size, *(_shown(found[f"{size}, {way}"], 4) for way in head[1:])] for size in sizes]
+    rows = [[size, *(shown(found[f"{size}, {way}"], 4) for way in head[1:])] for size in sizes]
     return (
         "### Without HTTP\n\nCalls for each second of CPU time, from bytes to bytes: through the functions alone, and "
         "through the WSGI application with store, figures and log.\n\n" + table(head, rows)
@@ -131,33 +138,11 @@ def _in_process(figures: Json) -> str:
 
 
 def _starts(figures: Json) -> str:
-    rows = [[name, _shown(spread, 4)] for name, spread in figures["starts_ms"].items()]
+    rows = [[name, shown(spread, 4)] for name, spread in figures["starts_ms"].items()]
     return (
         "### Start\n\nFrom the command to the first 200 on a POST, two workers; a first start makes the store.\n\n"
         + table(["server", "ms"], rows)
     )
-
-
-def _peers(figures: Json) -> str:
-    ours = {size: _to_sync(figures["groups"][size]) for size in ("lean", "ehr")}
-    rows = [["this service, this run", *(f"{each:.2g}" for each in ours.values()), "", ""]]
-    for peer in PEERS:
-        limits = [(ours["lean"], peer.times * peer.lean), (ours["ehr"], peer.times * peer.ehr)]
-        asked = [f"{limit:.2g} ({'met' if reached >= limit else 'not met'})" for reached, limit in limits]
-        rows.append([peer.name, f"{peer.lean:g}", f"{peer.ehr:g}", *asked])
-    return (
-        "### Beside others\n\nThroughput to the constant view under Gunicorn's sync worker. What others reached was "
-        "measured once, on another day: a limit to hold, not a result of this run. They need Node.js and accounts for "
-        "value sets, so they are not started here.\n\n"
-        + table(["service", "lean", "EHR-like", "asked, lean", "asked, EHR-like"], rows)
-    )
-
-
-def _to_sync(group: Json) -> float:
-    """The worse of the two ways to compare."""
-    ours, sync = group["service"], group["constant, sync"]
-    by_rate = ours["per_second"]["median"] / sync["per_second"]["median"]
-    return float(min(by_rate, sync["cpu_ms"]["median"] / ours["cpu_ms"]["median"]))
 
 
 def _scaling(figures: Json) -> str:

@@ -8,13 +8,23 @@ import statistics
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from tests.benchmarks.client import Request, ask_at_once, ask_in_turn
-from tests.benchmarks.servers import Server
 
 _FEWEST = 4
 _WARM_UP = 6
+
+
+class Asked(Protocol):
+    """Who is asked."""
+
+    @property
+    def port(self) -> int:
+        """On the loopback address."""
+
+    def cpu_seconds(self) -> float:
+        """User and system time so far; 0 where it is not known."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +33,7 @@ class Case:
 
     group: str
     name: str
-    server: Server
+    server: Asked
     make: Callable[[int], Iterable[Request]]
     """So many requests, made before the round begins."""
     base: str = "constant"

@@ -63,23 +63,3 @@ TARGETS = (
         for number in (1_000, 5_000, 20_000)
     ),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Peer:
-    """What another service reached on the same two bodies, to the constant view under Gunicorn's sync worker."""
-
-    name: str
-    lean: float
-    ehr: float
-    times: float
-    """How many times its throughput is aimed at."""
-
-
-# Measured once beside the same views, on a machine of two cores. Each of them judges less: the first knows five studies
-# and reads no chart, the second judges nothing, the third counts entries.
-PEERS = (
-    Peer("cds-hooks/sandbox-cds-services, pama-imaging (Node.js)", 0.38, 0.28, 1.3),
-    Peer("HealthChain 0.16.1 (FastAPI), a handler that answers a constant", 0.44, 0.21, 1.7),
-    Peer("AHRQ CQL Services 3.2.0 (Node.js), a library of two counts", 0.004, 0.002, 100),
-)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 import socket
@@ -13,11 +14,11 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from tests.benchmarks import bodies, results, scaling
+from tests.benchmarks import bodies, others, results, scaling
 from tests.benchmarks.client import NotAnswered, ask_at_once, ask_in_turn, post
 from tests.benchmarks.guard import RECORD, verdict
 from tests.benchmarks.inside import SERVICE, stages, through
-from tests.benchmarks.rounds import Spread
+from tests.benchmarks.rounds import Case, Round, Rounds, Spread, repeated
 from tests.benchmarks.targets import Target
 
 HERE = Path(__file__).parent.parent / "benchmarks"
@@ -120,8 +121,43 @@ def test_machines_are_counted_with_one_to_spare() -> None:
 
 
 def test_the_readme_tells_the_recorded_run() -> None:
-    """The results in tests/benchmarks/README.md are those of results.json, as they are told now."""
+    """The results in tests/benchmarks/README.md are those of results.json and others.json, as they are told now."""
     readme = (HERE / "README.md").read_text(encoding="utf-8")
     figures = json.loads((HERE / "results.json").read_text(encoding="utf-8"))
     assert results.into(readme, figures) == readme
+    beside = json.loads((HERE / "others.json").read_text(encoding="utf-8"))
+    assert others.into(readme, beside) == readme
     assert re.search(r"^\d{4}-\d\d-\d\d: .*cores", readme, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "demo",
+        "=http://127.0.0.1:1/",
+        "demo=https://127.0.0.1:1/",
+        "demo=http://example.org:1/",
+        "demo=http://127.0.0.1/",
+    ],
+)
+def test_only_a_service_on_this_machine_is_measured(text: str) -> None:
+    """A service without a name, without a port, over TLS or on another machine is no peer of a run."""
+    with pytest.raises(argparse.ArgumentTypeError, match=r"NAME=http://127\.0\.0\.1:PORT/PATH"):
+        others.Other.read(text)
+
+
+def test_a_service_of_others_is_called_where_it_listens() -> None:
+    """It is called by the port and the path of its address, and at the root where that has none."""
+    assert others.Other.read("demo (1 process)=http://127.0.0.1:81/a/b") == others.Other("demo (1 process)", 81, "/a/b")
+    assert others.Other.read("demo=http://127.0.0.1:81") == others.Other("demo", 81, "/")
+
+
+def test_ours_is_compared_with_theirs_in_the_same_round() -> None:
+    """Rounds are compared each with its own, so that a slow hour of the machine makes no ratio."""
+    ours, theirs = (_rounds(rates) for rates in ((100.0, 10.0, 50.0), (200.0, 20.0, 100.0)))
+    assert others.times(ours, theirs) == Spread(0.5, 0.5, 0.5)
+
+
+def _rounds(rates: tuple[float, ...]) -> Rounds:
+    case = Case("lean", "service", others.Other("service", 1, "/"), repeated(CALL))
+    return Rounds(case, [Round(0.0, rate, 1.0, 1.0, 1.0, 0.0) for rate in rates])
