@@ -133,7 +133,7 @@ ATTACKS = [
     Attack("a tunnel", b"CONNECT 169.254.169.254:80 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 404),
     Attack("dots in the path", _get("/cds-services/../../../../etc/passwd"), 404),
     Attack("dots in disguise", _get("/cds-services/..%2f..%2f..%2fetc%2fpasswd"), 404),
-    Attack("dots in double disguise", _get("/cds-services/%252e%252e%252fetc"), 405),
+    Attack("dots in double disguise", _get("/cds-services/%252e%252e%252fetc"), 404),
     Attack("NUL in the path", _get("/cds-services%00.html"), 404),
     Attack("a backslash in the path", _get("/cds-services\\..\\x"), 404),
     Attack("a line break in the path", _get("/x%0d%0aX-Injected:%201"), 404),
