@@ -54,7 +54,9 @@ class Draft:
     nameable: bool = True
     """Its id is its own; another draft with the same id would be changed in its place."""
     ordered_beside: frozenset[ProcedureId] = frozenset()
-    """The studies that drafts of the session order already."""
+    """The studies that other drafts of the session plainly order."""
+    tells_alone: bool = False
+    """A red flag is a reason of this draft and of no other: were it to go, nobody would know."""
 
 
 @hot_dataclass(frozen=True, slots=True)
@@ -82,6 +84,7 @@ def build_card(
     if advice is None:
         return None
     order, alternative = without_empty(draft.resource), advice.alternative
+    may_go = appraisal.verdict == Rated(LOWEST) and not draft.tells_alone
     suggestions = (
         build_suggestions(
             topic,
@@ -92,13 +95,14 @@ def build_card(
             therapy_ordered=draft.therapy_ordered,
             components=draft.components,
             ordered_beside=draft.ordered_beside,
+            may_go=may_go,
         )
         if draft.nameable
         else ()
     )
     sentences = _instead(topic, appraisal, alternative)
     if is_ordered_already(alternative, draft.ordered_beside):
-        sentences.append(instead.ORDERED_ALREADY)
+        sentences.append(instead.ordered_already(may_go=may_go, tells_alone=draft.tells_alone))
     return Card(
         kind=advice.kind,
         summary=advice.summary,

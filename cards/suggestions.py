@@ -224,18 +224,22 @@ def build_suggestions(
     therapy_ordered: bool = False,
     components: tuple[str, ...] = (),
     ordered_beside: frozenset[ProcedureId] = frozenset(),
+    may_go: bool = True,
 ) -> tuple[Suggestion, ...]:
     """The suggestions of a card, in the shape its client can carry out; none that it could not.
 
     None where the draft has no id that an action could name. ``therapy_ordered``: a referral to physical therapy is
     among the drafts already. ``components``: ``Type/id`` of drafts that go where their study goes. ``ordered_beside``:
-    the studies that drafts order already, of which none is ordered once more.
+    the studies that other drafts order, of which none is ordered once more; where the first of the better ones is among
+    them, this order goes if it ``may_go``.
     """
     if not has_name(order):
         return ()
     if is_ordered_already(alternative, ordered_beside):
-        offered: tuple[Suggestion, ...] = (_remove(order),) if shape.lone_deletes else ()
+        offered: tuple[Suggestion, ...] = (_remove(order),) if may_go and shape.lone_deletes else ()
     else:
+        new = tuple(procedure for procedure in alternative.procedures if procedure.id not in ordered_beside)
+        alternative = replace(alternative, procedures=new)
         offered = _offered(topic, appraisal, alternative, order, shape, therapy_ordered=therapy_ordered)
     if alternative.kind is Instead.MISSING_FACTS or not offered or not components:
         return offered

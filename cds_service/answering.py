@@ -202,7 +202,7 @@ def error_answer(status: int, head: bytes, escort: Escort) -> bytes:
 def _as_far_as_read(head: bytes) -> dict[str, str]:
     """What an escort asks of a request, from a head that may be none."""
     found = {"REQUEST_METHOD": head.partition(b" ")[0][:20].decode("latin-1")}
-    for name, value in _ESCORTED.findall(head):
+    for name, value in _ESCORTED.findall(head.partition(b"\r\n\r\n")[0]):
         found[f"HTTP_{name.decode().upper().replace('-', '_')}"] = value.strip().decode("latin-1")
     return found
 

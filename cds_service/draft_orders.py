@@ -40,7 +40,7 @@ class DraftOrder:
     nameable: bool = True
     """No other draft has its id."""
     ordered_beside: frozenset[ProcedureId] = frozenset()
-    """The studies that drafts plainly order, this one among several."""
+    """The studies that other drafts plainly order."""
 
 
 @hot_dataclass(frozen=True, slots=True)
@@ -88,31 +88,42 @@ def read_orders(
     namesakes: defaultdict[str, set[str]] = defaultdict(set)
     for reference, _, spelling in drafts:
         namesakes[reference].add(spelling)
-    ordered_studies: frozenset[ProcedureId] = frozenset()
-    if len(imaging) > 1:
-        ordered_studies = frozenset(study for each in imaging if (study := _plain_study(each, knowledge)) is not None)
+    beside = [_others(each, live) for each in imaging]
+    plain = [
+        _plain_study(each, others, knowledge) if len(imaging) > 1 else None
+        for each, others in zip(imaging, beside, strict=True)
+    ]
+    ordered_studies = Counter(study for study in plain if study is not None)
     reasons = ReasonReader(reader)
     found: list[DraftOrder] = []
     seen: set[str] = set()
-    for each, parts in zip(imaging, components, strict=True):
-        own = set(each.codings) if each.goes_on else set()
-        others = [coding for coding, count in live.items() if count > (coding in own)]
+    for each, parts, others, own in zip(imaging, components, beside, plain, strict=True):
         component = knowledge.orders.is_component_beside(each.codings, others)
         if component or each.spelling in seen or not _is_judged(each, selected, imaging, knowledge):
             continue
         ordered = _read(reader, reasons, each, others, parts, knowledge)
         named = tuple(part.imaging.reference for part in parts if part.is_its_own)
         nameable = len(namesakes[each.reference]) == 1
-        found.append(DraftOrder(each.draft.resource, ordered, named, nameable, ordered_studies))
+        elsewhere = frozenset(study for study, count in ordered_studies.items() if count > (study == own))
+        found.append(DraftOrder(each.draft.resource, ordered, named, nameable, elsewhere))
         seen.add(each.spelling)
     return found
 
 
-def _plain_study(each: _Imaging, knowledge: Knowledge) -> ProcedureId | None:
-    """The one study that a draft orders which is carried out; None where it may be several."""
-    resolved = Study(each.by_text) if each.by_text else knowledge.orders.resolve(each.codings)
-    is_plain = each.goes_on and isinstance(resolved, Study) and len(resolved.procedures) == 1
-    return resolved.procedures[0] if is_plain and isinstance(resolved, Study) else None
+def _others(each: _Imaging, live: Counter[Coding]) -> list[Coding]:
+    """The codes of the other drafts that are carried out."""
+    own = set(each.codings) if each.goes_on else set()
+    return [coding for coding, count in live.items() if count > (coding in own)]
+
+
+def _plain_study(each: _Imaging, others: Collection[Coding], knowledge: Knowledge) -> ProcedureId | None:
+    """The one study that a draft orders which is carried out and read; None where it may be several, or only a part."""
+    if not each.goes_on or each.draft.resource.get("modifierExtension"):
+        return None
+    if knowledge.orders.is_component_beside(each.codings, others):
+        return None
+    resolved = Study(each.by_text) if each.by_text else knowledge.orders.resolve(each.codings, beside=others)
+    return resolved.procedures[0] if isinstance(resolved, Study) and len(resolved.procedures) == 1 else None
 
 
 def _spelled(resource: Json) -> str:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
 
-MOST_CONNECTIONS = 128
+MOST_CONNECTIONS = 256
 
 
 class Why(StrEnum):
@@ -100,7 +100,7 @@ def _system_tls() -> ssl.SSLContext:
 
 
 class Fetcher:
-    """Fetches over one pool of connections, at most 128 at a time.
+    """Fetches over one pool of connections, at most 256 at a time.
 
     Made before workers fork: it opens no connection, starts no thread, reads no certificate and loads no client of HTTP
     before it is first used.

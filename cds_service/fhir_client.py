@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -10,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
+from threading import BoundedSemaphore, Lock
 from typing import Any
 from urllib.parse import quote, urljoin
 
@@ -34,7 +34,9 @@ _MOST_TASKS = 2 * len(PrefetchKey)
 _FHIR_JSON = "application/fhir+json"
 _SERVER = "the FHIR server"
 MOST_CALLS = 8
-"""Of one client that fetch at once, in each worker: what comes beyond is judged without what it lacks."""
+"""Of one client that fetch at once, in each worker."""
+MOST_WAITING = 8
+"""Of one client that wait for their turn, at most until their deadline; what comes beyond is judged without a chart."""
 
 
 class NotBrought(Exception):
@@ -61,9 +63,10 @@ class FhirClient:
         self._aliases = aliases
         self._seconds = seconds
         self._size = size
-        self._fetching: Counter[str] = Counter()
-        """How many calls fetch now, by the client's name."""
-        self._counting = threading.Lock()
+        self._turns: dict[str, BoundedSemaphore] = {}
+        self._here: Counter[str] = Counter()
+        """How many calls fetch or wait for their turn now, by the client's name."""
+        self._counting = Lock()
 
     def complete(self, call: HookRequest, client: Client, began: float | None = None) -> HookRequest:
         """The call with the keys and pages that it lacked, or with the reasons why they could not be had.
@@ -76,6 +79,7 @@ class FhirClient:
         if base is None:
             return replace(call, oddities=(*call.oddities, "fhirServer is not listed for this client"))
         rest = self._seconds if began is None else max(0.0, self._seconds - (time.perf_counter() - began))
+        deadline = Deadline(rest)
         # What asks ends a little before who waits for it, so that what came until then is not lost with the rest.
         asking = _Asking(
             fetcher=self._fetcher,
@@ -88,8 +92,9 @@ class FhirClient:
         tasks = dict(islice(_tasks(call, asking, self._aliases), _MOST_TASKS))
         if not tasks:
             return call
-        with self._turn(client) as has_turn:
-            brought = self._fetched(tasks, Deadline(rest)) if has_turn and rest else dict.fromkeys(tasks, _TOO_BUSY)
+        with self._turn(client, deadline) as has_turn:
+            late = not has_turn or not deadline.rest()
+            brought = dict.fromkeys(tasks, _TOO_BUSY) if late else self._fetched(tasks, deadline)
         for each in brought.values():
             metrics.fhir_call("brought" if each.why is None else "in-part" if each.value is not None else "failed")
         # A page that came too late leaves what prefetch brought as it was, with its next page still to be had.
@@ -109,16 +114,20 @@ class FhirClient:
         }
 
     @contextmanager
-    def _turn(self, client: Client) -> Iterator[bool]:
-        """Whether the client has a turn: a silent server of one must not take the threads of all."""
+    def _turn(self, client: Client, deadline: Deadline) -> Iterator[bool]:
+        """Whether the client got a turn in time: a silent server of one must not take the threads of all."""
         with self._counting:
-            has_turn = self._fetching[client.name] < MOST_CALLS
-            self._fetching[client.name] += has_turn
+            turns = self._turns.setdefault(client.name, BoundedSemaphore(MOST_CALLS))
+            may_wait = self._here[client.name] < MOST_CALLS + MOST_WAITING
+            self._here[client.name] += may_wait
+        has_turn = may_wait and turns.acquire(timeout=deadline.rest())
         try:
             yield has_turn
         finally:
+            if has_turn:
+                turns.release()
             with self._counting:
-                self._fetching[client.name] -= has_turn
+                self._here[client.name] -= may_wait
 
 
 _TOO_BUSY = Brought(None, "too many calls waited for FHIR servers")

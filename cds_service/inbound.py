@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
+import time
 from typing import Any
 
 from cds_service.arriving import Arriving, State
@@ -12,6 +13,9 @@ from cds_service.arriving import Arriving, State
 HEAD_SECONDS = 10.0
 REQUEST_SECONDS = 30.0
 SEND_SECONDS = 10
+WHOLE_SECONDS = 30.0
+"""For an answer that is read slowly, however steadily."""
+_PIECE = 65_536
 
 
 class Inbound:
@@ -48,8 +52,13 @@ class Inbound:
 
     def send_whole(self, data: bytes) -> bool:
         """Send all of it, in a thread; whether the client took it in its time."""
+        until = time.monotonic() + WHOLE_SECONDS
+        rest = memoryview(data)
         try:
-            self.sock.sendall(data)
+            while rest:
+                if time.monotonic() > until:
+                    return False
+                rest = rest[self.sock.send(rest[:_PIECE]) :]
         except OSError:
             return False
         return True

@@ -84,13 +84,23 @@ class Judge:
         therapy = refers_to_therapy(call, self.knowledge)
         judged = []
         for order in orders:
-            seen = chart
+            seen, alone = chart, False
             if stated and isinstance(order.ordered, OrderedProcedure):
-                # What stands on the order itself is no news, nor what is a reason of a part of its study.
                 own = {reason.codings for reason in order.ordered.reasons}
-                of_others = tuple(entry for entry in stated if entry.codings not in own)
+                # What stands on the order itself is no news, nor what is a reason of a part of its study.
+                of_others = tuple(flag.entry for codings, flag in stated.items() if codings not in own)
                 seen = replace(chart, entries=chart.entries + of_others)
-            judged.append(self._judge_order(order, seen, today, shape, several=len(orders) > 1, therapy=therapy))
+                alone = any(flag.references == {order.ordered.reference} for flag in stated.values())
+            draft = Draft(
+                order.resource,
+                one_of_several=len(orders) > 1,
+                therapy_ordered=therapy,
+                components=order.components,
+                nameable=order.nameable,
+                ordered_beside=order.ordered_beside,
+                tells_alone=alone,
+            )
+            judged.append(self._judge_order(order, seen, today, shape, draft))
         return Judged(tuple(judged), chart)
 
     def reader(self, call: HookRequest, today: date | None = None) -> ChartReader:
@@ -104,13 +114,9 @@ class Judge:
     def _orders(self, call: HookRequest, reader: ChartReader) -> list[DraftOrder]:
         return read_orders(call, reader, self.knowledge, read_text=self.settings.order_text)
 
-    def _judge_order(
-        self, order: DraftOrder, chart: Chart, today: date, shape: Shape, *, several: bool, therapy: bool
-    ) -> JudgedOrder:
+    def _judge_order(self, order: DraftOrder, chart: Chart, today: date, shape: Shape, draft: Draft) -> JudgedOrder:
         if isinstance(order.ordered, NotJudged):
             return JudgedOrder(order, order.ordered, None)
         appraisal = appraise_order(self.knowledge, chart, order.ordered, today)
-        draft = Draft(order.resource, several, therapy, order.components, order.nameable, order.ordered_beside)
-        return JudgedOrder(
-            order, appraisal, build_card(self.knowledge.topic, appraisal, draft, self.settings.cards, shape)
-        )
+        card = build_card(self.knowledge.topic, appraisal, draft, self.settings.cards, shape)
+        return JudgedOrder(order, appraisal, card)

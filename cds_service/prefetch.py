@@ -10,7 +10,7 @@ from cds_service.json_access import word
 from cds_service.long_bodies import Entries
 from cds_service.references import References
 from cds_service.resource_types import BESIDE, CONTAINERS, KEY_OF_TYPE, OLDER_TYPES, is_type
-from cds_service.searches import is_narrowed
+from cds_service.searches import is_narrowed, type_asked_for
 from knowledge.findings import Gap, PrefetchKey
 from knowledge.values import hot_dataclass
 
@@ -117,6 +117,11 @@ def _read_foreign(values: Mapping[str, Any], delivered: Delivered) -> None:
                     answered.add(key)
             elif kind not in BESIDE:
                 failed.append(Gap(name, "a resource of a type that is not known"))
+        asked_for = KEY_OF_TYPE.get(type_asked_for(value)) if not reading.resources and reading.complete else None
+        if asked_for is not None:  # searched, and nothing found
+            found[asked_for] = []
+            brought[asked_for] = name
+            answered.add(asked_for)
         for key in answered:
             (narrowed if is_narrowed(key, value, found[key]) else searched).add(key)
         for key, resources in found.items():

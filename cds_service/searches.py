@@ -37,17 +37,33 @@ def is_narrowed(key: PrefetchKey, value: Any, resources: Iterable[Json]) -> bool
             continue
         if parameter in _NARROWING:
             return True
-    return key is PrefetchKey.CONDITIONS and all(_is_of_an_encounter(each) for each in resources)
+    listed = list(resources) if key is PrefetchKey.CONDITIONS else []
+    return bool(listed) and all(_is_of_an_encounter(each) for each in listed)
+
+
+def type_asked_for(value: Any) -> str:
+    """The type of resources that was searched, by the address that the Bundle names; empty where it names none."""
+    for url in _own_addresses(value):
+        try:
+            return urlsplit(url).path.rpartition("/")[2]
+        except ValueError:
+            continue
+    return ""
 
 
 def _asked(value: Any) -> Iterator[tuple[str, str]]:
+    for url in _own_addresses(value):
+        try:
+            yield from parse_qsl(urlsplit(url).query)
+        except ValueError:
+            continue
+
+
+def _own_addresses(value: Any) -> Iterator[str]:
     links = value.get("link") if isinstance(value, dict) else None
     for link in items(links):
         if isinstance(link, dict) and word(link, "relation").strip().lower() == "self":
-            try:
-                yield from parse_qsl(urlsplit(word(link, "url")).query)
-            except ValueError:
-                return
+            yield word(link, "url")
 
 
 def _is_of_an_encounter(condition: Json) -> bool:

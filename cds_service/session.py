@@ -9,9 +9,11 @@ from cds_service.codings import codings_of
 from cds_service.draft_orders import DRAFTS, goes_on, numbered
 from cds_service.elements import Unreadable
 from cds_service.envelope import HookRequest
-from cds_service.json_access import items, text_of, word
-from knowledge.findings import Entry, Kind
+from cds_service.json_access import items, word
+from cds_service.order_reasons import ReasonReader
+from knowledge.findings import Coding, Entry, Kind
 from knowledge.knowledge import Knowledge
+from knowledge.values import hot_dataclass
 from knowledge.vocabulary import read_coding
 
 
@@ -33,21 +35,44 @@ def session_referrals(request: HookRequest, reader: ChartReader) -> tuple[Entry,
     return tuple(found)
 
 
-def session_red_flags(request: HookRequest, reader: ChartReader, knowledge: Knowledge) -> tuple[Entry, ...]:
-    """The red flags that are coded reasons of drafts: documented, whichever order they stand on.
+@hot_dataclass(frozen=True, slots=True)
+class StatedRedFlag:
+    """A red flag that is a coded reason of drafts."""
 
-    As entries of the chart they have no date: when a reason of another order began is not told.
+    entry: Entry
+    references: frozenset[str]
+    """Of the drafts that have it."""
+
+
+def session_red_flags(
+    request: HookRequest, reader: ChartReader, knowledge: Knowledge
+) -> dict[tuple[Coding, ...], StatedRedFlag]:
+    """The red flags among the reasons of the drafts, by their codes: documented, whichever order they stand on.
+
+    As entries of the chart they are dated as of the call, as a reason of the order that is judged is.
     """
+    found: dict[tuple[Coding, ...], StatedRedFlag] = {}
     if len(request.drafts) < 2:
-        return ()
-    found: dict[tuple[object, ...], Entry] = {}
+        return found
+    reasons = ReasonReader(reader)
     for reference, draft in numbered(request):
         resource = draft.resource
-        for concept in items(resource.get("reasonCode")) if goes_on(reader, resource) else ():
-            codings = codings_of(concept).readable
-            if knowledge.vocabulary.strength(codings, *knowledge.topic.stated_red_flags) is not None:
-                found[reference, codings] = Entry(reference, Kind.CONDITION, codings, text_of(concept))
-    return tuple(found.values())
+        if not goes_on(reader, resource):
+            continue
+        unread = bool(resource.get("modifierExtension"))
+        for reason in reasons.read(resource).entries:
+            of_the_chart = not reason.reference.startswith("order.")
+            strength = knowledge.vocabulary.strength(reason.codings, *knowledge.topic.stated_red_flags)
+            if of_the_chart or strength is None:
+                continue
+            kind = Kind.CONDITION if reason.kind is Kind.REASON else reason.kind
+            entry = replace(reason, reference=reference, kind=kind, is_reason=False, on_order=True, unread=unread)
+            known = found.get(reason.codings)
+            if known is not None:
+                entry = known.entry if unread or not known.entry.unread else entry
+            references = known.references if known is not None else frozenset[str]()
+            found[reason.codings] = StatedRedFlag(entry, references | {reference})
+    return found
 
 
 def refers_to_therapy(request: HookRequest, knowledge: Knowledge) -> bool:

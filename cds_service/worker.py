@@ -15,14 +15,14 @@ import selectors
 import signal
 import socket
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
 
 from gunicorn import util
-from gunicorn.workers.gthread import ThreadWorker
+from gunicorn.workers.gthread import PollableMethodQueue, ThreadWorker
 
 from cds_service.answering import Escort, Request, Settled, answer, error_answer, refusal
 from cds_service.arriving import LONGEST_HEAD, Arriving, State
@@ -36,12 +36,25 @@ log = logging.getLogger("cds_service.server")
 
 T = TypeVar("T")
 
-THREADS = {Lane.CHARTS: 2, Lane.FETCHES: 16, Lane.SENDS: 8}
+THREADS = {Lane.CHARTS: 2, Lane.FETCHES: 64, Lane.SENDS: 8}
 """Of each lane beside the stores', which has Gunicorn's own; none is started before it is needed."""
+MOST_WAITING = 150
+"""Requests of one lane that wait or are answered: all lanes together leave room for connections that need none."""
 STOP_SECONDS = 2.0
 MOST_ARRIVING = 500
 _PIECE = 65_536
 _LOOK_SECONDS = 0.5
+
+
+class Callbacks(PollableMethodQueue):  # type: ignore[misc]
+    """What threads have done, for the loop to go on with."""
+
+    def close(self) -> None:
+        """Not before the process ends.
+
+        A thread that is done after the loop tells so by the number of a pipe. Were that closed, the number would be
+        that of the next file which is opened: the store's, and what is told a NUL at the beginning of its log.
+        """
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
@@ -53,6 +66,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self.longest_body: int = self.app.longest_body
         self.lane: Callable[[str, str, bytes | None], Lane | None] = self.app.lane
         self.escort: Escort = self.app.escort
+        self.method_queue = Callbacks()
+        self.waiting: Counter[Lane] = Counter()
+        """Requests that threads answer, or shall answer."""
         self.lanes = {lane: ThreadPoolExecutor(threads, lane.name.lower()) for lane, threads in THREADS.items()}
         self.most_gathered = 10 * self.longest_body
         self.arriving: dict[Inbound, None] = {}
@@ -92,6 +108,13 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             signal.signal(each, signal.SIG_IGN)
         super(ThreadWorker, self).handle_quit(sig, frame)
 
+    def run(self) -> None:
+        try:
+            super().run()
+        finally:
+            for threads in (*self.lanes.values(), self.tpool):
+                threads.shutdown(wait=False, cancel_futures=True)
+
     def notify(self) -> None:
         """Tell the master that the loop lives, and look for the master: now and then, for both ask the system."""
         now = time.monotonic()
@@ -115,15 +138,14 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             sock, client = listener.accept()
         except OSError as error:
             if error.errno in (errno.EMFILE, errno.ENFILE):
-                # One that waits for its next request makes room before one that has begun to send.
-                if self.kept:
-                    self._drop(next(iter(self.kept)))
-                elif self.arriving:
-                    self._refuse(next(iter(self.arriving)), 503)
+                self._make_room_for_one()
             elif error.errno not in (errno.EAGAIN, errno.ECONNABORTED, errno.EWOULDBLOCK):
                 raise
             return False
         self.nr_conns += 1
+        if self.nr_conns >= self.worker_connections:
+            # At the limit nobody would be let in any more, so one that waits for nothing makes room.
+            self._make_room_for_one()
         self._await_request(Inbound(sock, client, listener.getsockname(), self.longest_body))
         self._make_room()
         return True
@@ -235,18 +257,21 @@ class Worker(ThreadWorker):  # type: ignore[misc]
                 self._send(connection, found)
                 self.collecting.answered(held)
                 return
-        if self.handed and self.handed + held > self.most_gathered:
-            log.warning("refused a request for want of memory: %s", 503)
+        lane = lane or Lane.STORES
+        if self.waiting[lane] >= MOST_WAITING or (self.handed and self.handed + held > self.most_gathered):
+            log.warning("refused a request for want of threads or memory: %s", 503)
             self._send(connection, (error_answer(503, request.head, self.escort), False))
             return
 
         def answered(found: tuple[bytes, bool]) -> None:
             self.handed -= held
+            self.waiting[lane] -= 1
             self._send(connection, found)
             self.collecting.answered(held)
 
         self.handed += held
-        self._in_thread(lane or Lane.STORES, work, answered)
+        self.waiting[lane] += 1
+        self._in_thread(lane, work, answered)
 
     def _read(self, connection: Inbound) -> Request:
         arriving, cut = connection.arriving, connection.state is State.LONG_BODY
@@ -262,7 +287,12 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         """Do something that may wait, and go on in the loop with what came of it."""
         threads: ThreadPoolExecutor = self.tpool if lane is Lane.STORES else self.lanes[lane]
         future = threads.submit(work)
-        future.add_done_callback(lambda done: self.method_queue.defer(lambda: then(done.result())))
+
+        def tell(done: Future[T]) -> None:
+            if not done.cancelled():
+                self.method_queue.defer(lambda: then(done.result()))
+
+        future.add_done_callback(tell)
 
     def _send(self, connection: Inbound, answered: tuple[bytes, bool]) -> None:
         """Send what the system takes at once; a thread waits for a client that reads slowly."""
@@ -292,6 +322,13 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         elif self.alive:
             del self.arriving[connection]
             self.kept[connection] = None
+
+    def _make_room_for_one(self) -> None:
+        """One that waits for its next request goes before one that has begun to send."""
+        if self.kept:
+            self._drop(next(iter(self.kept)))
+        elif self.arriving:
+            self._refuse(next(iter(self.arriving)), 503)
 
     def _make_room(self) -> None:
         """Of too many half-sent requests the oldest goes, of those that fill the memory they may have the largest."""

@@ -31,7 +31,15 @@ def if_safe(procedure: Procedure, category: AppropriatenessCategory) -> str:
     )
 
 
-ORDERED_ALREADY = "It is among the orders of this session already; this one can go."
+def ordered_already(*, may_go: bool, tells_alone: bool) -> str:
+    if tells_alone:
+        return (
+            "It is among the orders of this session already. The reason that speaks for it stands on this order alone: "
+            "add it there before this one goes."
+        )
+    return f"It is among the orders of this session already{'; this one can go' if may_go else ''}."
+
+
 MRI_PASSED_OVER = "An MRI is not named first, for the chart shows a possible contraindication to MRI."
 
 

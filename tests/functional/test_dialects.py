@@ -242,6 +242,26 @@ def test_a_key_of_the_clients_own_is_whole_only_where_all_was_asked_for(
     assert _presence(_appraisal(client, request), "immunosuppression") == presence
 
 
+@pytest.mark.parametrize(
+    ("asked", "presence"),
+    [
+        ("https://ehr.example.org/fhir/Condition?patient=p1&category=problem-list-item", "absent"),
+        ("Condition?patient=p1&category=encounter-diagnosis", "unknown"),
+        ("Coverage?patient=p1", "unknown"),
+        ("//[", "unknown"),
+        (None, "unknown"),
+    ],
+)
+def test_an_empty_answer_says_what_was_searched(client: FlaskClient, asked: str | None, presence: str) -> None:
+    """Under a key of the client's own, nothing was found of the type that its address names."""
+    request = _request()
+    del request["prefetch"]["conditions"]
+    request["prefetch"]["theirs"] = {"resourceType": "Bundle", "type": "searchset", "total": 0}
+    if asked is not None:
+        request["prefetch"]["theirs"]["link"] = [{"relation": "self", "url": asked}]
+    assert _cancer(client, request) == presence
+
+
 def test_a_problem_list_completes_what_encounters_began(client: FlaskClient) -> None:
     """Beside encounter diagnoses under one key of the client's own, a problem list under another is the whole."""
     request = _request({"code": "ICD-10-CM I10"})

@@ -660,13 +660,13 @@ def test_nothing_is_fetched_where_nobody_may_wait() -> None:
 
 @pytest.mark.usefixtures("patience")
 def test_threads_do_not_pile_up() -> None:
-    """However many calls wait for servers that are silent, a worker has at most 128 threads that fetch."""
+    """However many calls wait for servers that are silent, a worker has at most 256 threads that fetch."""
     before = set(threading.enumerate())
     fetcher = Fetcher()
-    for _ in range(20):
+    for _ in range(40):
         late = fetcher.together({number: lambda: _OVER.wait(5) for number in range(8)}, Deadline(0.02))
         assert all(isinstance(each, FetchFailed) and each.why is Why.LATE for each in late.values())
-    assert len(set(threading.enumerate()) - before) == 128
+    assert len(set(threading.enumerate()) - before) == 256
     _OVER.set()
     fetcher.close()
 

@@ -14,16 +14,18 @@ import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
-from gunicorn.workers.gthread import ThreadWorker
+from gunicorn.workers.gthread import PollableMethodQueue, ThreadWorker
 
-from cds_service import collecting, lingering
+from cds_service import collecting, inbound, lingering
 from cds_service import worker as module
-from cds_service.answering import Request, answer
+from cds_service.answering import Request, answer, error_answer
+from cds_service.inbound import Inbound
 from cds_service.must_wait import before_waiting
 from cds_service.visit import GATHERED
 from cds_service.waiting import Lane
@@ -121,7 +123,7 @@ class Bench:
         self.turn_until(lambda: it.nr_conns == len(it.arriving) + len(it.kept))
         for sock in (*(each.sock for each in (*it.arriving, *it.kept)), *it.lingering.until):
             sock.close()
-        it.method_queue.close()
+        PollableMethodQueue.close(it.method_queue)
         it.tmp.close()
 
 
@@ -272,6 +274,93 @@ def test_what_has_arrived_is_counted_while_it_arrives(bench: Bench) -> None:
     first.sendall(head[7:] + b"1234567890")
     bench.turn()
     assert (gathered(), bodies(come(first))) == (0, [b"/here1234567890"] * 2)
+
+
+def test_no_more_wait_in_a_lane_than_leave_room_for_others(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes beyond is told 503 at once; what was answered makes room again."""
+    monkeypatch.setattr(module, "MOST_WAITING", 3)
+    socks = [bench.connect() for _ in range(4)]
+    for number, sock in enumerate(socks):
+        sock.sendall(get(f"/slow/{number}"))
+        bench.turn()
+    assert come(socks[3]).startswith(b"HTTP/1.1 503 ")
+    assert b"" == come(socks[0]) == come(socks[1]) == come(socks[2])
+    other = bench.connect()
+    other.sendall(get("/fetch"))
+    bench.turn_until(lambda: "/fetch" in bench.application.threads)
+    bench.application.released.set()
+    bench.turn_until(lambda: len(bench.worker.kept) == 4)
+    assert not any(bench.worker.waiting.values())
+
+
+def test_whoever_connects_is_let_in_at_the_limit(bench: Bench) -> None:
+    """One that waits for its next request goes, else one that has not sent all: never is nobody let in any more."""
+    bench.worker.worker_connections = 3
+    kept, half = bench.connect(), bench.connect()
+    kept.sendall(get("/kept"))
+    bench.turn()
+    half.sendall(b"GET /half")
+    bench.turn()
+    third = bench.connect()
+    assert bodies(come(kept)) == [b"/kept"]
+    assert kept.recv(1) == b""  # it was closed
+    third.sendall(b"GET /third")
+    bench.turn()
+    fourth = bench.connect()
+    assert come(half).startswith(b"HTTP/1.1 503 ")
+    fourth.sendall(get("/fourth"))
+    bench.turn()
+    assert bodies(come(fourth)) == [b"/fourth"]
+    assert bench.worker.nr_conns < 3
+
+
+def test_a_thread_that_is_done_after_the_loop_writes_into_no_file(bench: Bench, tmp_path: Path) -> None:
+    """The pipe by which threads tell the loop is open as long as the process, whatever files are opened meanwhile."""
+    queue = bench.worker.method_queue
+    queue.close()
+    opened = [(tmp_path / str(number)).open("wb") for number in range(20)]
+    queue.defer(lambda: None)
+    for file in opened:
+        file.close()
+    assert [each.stat().st_size for each in tmp_path.iterdir()] == [0] * 20
+
+
+def test_what_no_thread_has_begun_is_not_begun_after_the_loop(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the worker ends, requests that still wait for a thread are let go, so that it ends in time."""
+    socks = [bench.connect() for _ in range(4)]
+    for number, sock in enumerate(socks):
+        sock.sendall(get(f"/slow/{number}"))
+        bench.turn()
+    bench.turn_until(lambda: len(bench.application.threads) == 2)
+    known = [key.fileobj for key in bench.worker.poller.get_map().values()]
+    watched = [sock for sock in known if isinstance(sock, socket.socket) and sock is not bench.listener]
+    monkeypatch.setattr(ThreadWorker, "run", lambda worker: None)
+    bench.worker.run()
+    bench.application.released.set()
+    bench.turn_until(lambda: sum(bench.worker.waiting.values()) == 2)
+    assert len(bench.application.threads) == 2
+    let_go = [sock for sock in watched if sock not in {each.sock for each in bench.worker.kept}]
+    for sock in let_go:
+        sock.close()
+    bench.worker.nr_conns -= len(let_go)
+    assert len(let_go) == 2
+
+
+def test_who_reads_ever_so_slowly_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer that is taken piece by piece holds its thread for so long and no longer."""
+    monkeypatch.setattr(inbound, "WHOLE_SECONDS", 0.2)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4_096)
+        connection = Inbound(ours, None, None, 1_000)
+        done: list[bool] = []
+        sending = threading.Thread(target=lambda: done.append(connection.send_whole(LARGE)))
+        sending.start()
+        while not done:
+            theirs.recv(1_000)
+            time.sleep(0.001)
+        sending.join()
+    assert done == [False]
 
 
 def test_a_worker_that_stops_serves_who_has_connected_and_refuses_who_comes_later(bench: Bench) -> None:
@@ -450,6 +539,16 @@ def test_no_word_to_go_on_is_said_to_who_has_sent_all(bench: Bench) -> None:
         sock.sendall(rest)
         bench.turn()
         assert bodies(come(sock)) == [b"/" + rest[-2:]]
+
+
+def test_what_is_refused_is_known_by_its_head_alone() -> None:
+    """A body that looks like a header names no origin and no request."""
+    seen: list[Environ] = []
+    head = b"POST / HTTP/1.1\r\nOrigin: https://a.example\r\n\r\n"
+    error_answer(
+        400, head + b"\nX-Request-Id: 1\nOrigin: https://b.example\r\n", lambda *told: seen.append(told[0]) or []
+    )
+    assert seen == [{"REQUEST_METHOD": "POST", "HTTP_ORIGIN": "https://a.example"}]
 
 
 def test_no_word_to_go_on_is_said_to_who_would_not_understand_it(bench: Bench) -> None:

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
+from cards.card import Indicator
 from cards.profiles import Profile
 from cds_service.envelope import parse_request
 from cds_service.judging import Judge, Judged
 from cds_service.settings import Settings
-from knowledge.appraisal import Appraisal
+from knowledge.appraisal import Appraisal, Undetermined
 from knowledge.findings import ConceptId, Presence
 from knowledge.knowledge import Knowledge
 from tests.cases_as_fhir import AS_OF, concept, request_for
@@ -19,10 +20,6 @@ from tests.cases_as_fhir import AS_OF, concept, request_for
 Json = dict[str, Any]
 
 LBP, EMERGENCY = "ICD-10-CM M54.50", "ICD-10-CM G83.4"
-STORY = {
-    "order": {"code": "CPT 72100", "reasons": [LBP]},
-    "chart": {"birth_date": "1981-05-10", "conditions": [{"code": LBP, "onset": "2026-02-20"}]},
-}
 
 
 @pytest.fixture
@@ -30,9 +27,21 @@ def judge(knowledge: Knowledge) -> Judge:
     return Judge(knowledge, Settings())
 
 
-def _judged(judge: Judge, others: list[Json], reasons: tuple[str, ...] = (LBP,), **shaped: Any) -> Judged:
-    """A radiograph for these reasons, ordered together with others."""
-    request = request_for({**STORY, "order": {**STORY["order"], "reasons": [*reasons]}})
+def _judged(
+    judge: Judge,
+    others: list[Json],
+    reasons: tuple[str, ...] = (LBP,),
+    code: str = "CPT 72100",
+    conditions: tuple[str, ...] = (),
+    **shaped: Any,
+) -> Judged:
+    """A radiograph, or another study, for these reasons, ordered together with others."""
+    listed = [{"code": LBP, "onset": "2026-02-20"}, *({"code": each} for each in conditions)]
+    story = {
+        "order": {"code": code, "reasons": [*reasons]},
+        "chart": {"birth_date": "1981-05-10", "conditions": listed},
+    }
+    request = request_for(story)
     entries = request["context"]["draftOrders"]["entry"]
     entries += [{"resource": other} for other in others]
     return judge.judge(parse_request(json.dumps(request).encode(), "order-select"), AS_OF, **shaped)
@@ -66,10 +75,37 @@ def test_a_red_flag_is_documented_whichever_order_names_it(judge: Judge, code: s
     assert judged.cards == []
 
 
-def test_when_the_reason_of_another_order_began_is_not_known(judge: Judge) -> None:
-    """Urinary retention as the reason of another order is no emergency of this one, and is not passed over."""
-    judged = _judged(judge, [_draft("CPT 76770", "ICD-10-CM R33.9")])
-    assert _finding(judged, "cauda-equina")[0] is Presence.UNKNOWN
+def test_a_reason_of_another_order_is_dated_as_the_orders_own_are(judge: Judge) -> None:
+    """Urinary retention and a fall for which something else is ordered now are of now, for each order."""
+    judged = _judged(judge, [_draft("CPT 76770", "ICD-10-CM R33.9"), _draft("CPT 73630", "ICD-10-CM W18.30XA", id="b")])
+    assert _finding(judged, "cauda-equina")[0] is Presence.PRESENT
+    assert _finding(judged, "low-velocity-trauma") == (Presence.PRESENT, ["ServiceRequest/b"])
+
+
+def test_a_contained_reason_of_another_order_is_read(judge: Judge) -> None:
+    """A cancer tells the same as a contained Condition that the other order names."""
+    contained = {"resourceType": "Condition", "id": "c", "code": concept("ICD-10-CM C61")}
+    more = {"contained": [contained], "reasonReference": [{"reference": "#c"}]}
+    assert _finding(_judged(judge, [_draft("CPT 71250", **more)]), "cancer")[0] is Presence.PRESENT
+
+
+def test_what_changes_the_meaning_of_another_order_leaves_its_reasons_open(judge: Judge) -> None:
+    """Behind a modifier extension a red flag is neither told nor passed over."""
+    modified = {"modifierExtension": [{"url": "http://example.org/not", "valueBoolean": True}]}
+    judged = _judged(judge, [_draft("CPT 70450", "ICD-10-CM C61", **modified)])
+    assert _finding(judged, "cancer")[0] is Presence.UNKNOWN
+    plain = _draft("CPT 70450", "ICD-10-CM C61", id="plain")
+    for others in (
+        [_draft("CPT 70450", "ICD-10-CM C61", **modified), plain],
+        [plain, _draft("CPT 1", "ICD-10-CM C61", **modified)],
+    ):
+        assert _finding(_judged(judge, others), "cancer") == (Presence.PRESENT, ["ServiceRequest/plain"])
+
+
+def test_a_red_flag_of_many_orders_is_told_once(judge: Judge) -> None:
+    """Ever so many drafts for one reason make one entry for each order that is judged."""
+    judged = _judged(judge, [_draft("CPT 71250", "ICD-10-CM C61", id=f"o{number}") for number in range(300)])
+    assert _finding(judged, "cancer") == (Presence.PRESENT, ["ServiceRequest/o0"])
 
 
 @pytest.mark.parametrize(
@@ -99,13 +135,50 @@ def _labels(judged: Judged) -> list[str]:
     return [suggestion.label for suggestion in judged.cards[0].suggestions]
 
 
+PACEMAKER = ("ICD-10-CM Z95.0",)
+
+
 def test_what_is_ordered_already_is_not_ordered_once_more(judge: Judge) -> None:
     """Beside the MRI that a suspected cauda equina syndrome asks for, the radiograph can only go."""
     judged = _judged(judge, [_draft("CPT 72148", EMERGENCY)], (EMERGENCY,))
     assert _labels(judged) == ["Remove this imaging order"]
-    assert "It is among the orders of this session already" in judged.cards[0].detail
+    assert "It is among the orders of this session already; this one can go." in judged.cards[0].detail
     shape = judge.shape(Profile.SANDBOX)  # which removes no order
     assert _judged(judge, [_draft("CPT 72148", EMERGENCY)], (EMERGENCY,), shape=shape).cards[0].suggestions == ()
+
+
+def test_the_only_order_that_tells_of_a_red_flag_does_not_go(judge: Judge) -> None:
+    """Were the radiograph removed, nobody would know why the MRI beside it is ordered."""
+    judged = _judged(judge, [_draft("CPT 72148", LBP)], (LBP, EMERGENCY))
+    assert _labels(judged) == []
+    assert "stands on this order alone: add it there before this one goes" in judged.cards[0].detail
+
+
+def test_an_order_whose_rating_is_open_does_not_go(knowledge: Knowledge) -> None:
+    """Beside the study that osteoporosis asks for, one that an infection may yet ask for is not removed."""
+    chart = ("ICD-10-CM M81.0", "ICD-10-CM N39.0")
+    judged = _judged(Judge(knowledge, Settings()), [_draft("CPT 72148", LBP)], code="CPT 72132", conditions=chart)
+    assert isinstance(judged.appraisals[0], Appraisal)
+    assert isinstance(judged.appraisals[0].verdict, Undetermined)
+    assert _labels(judged) == []
+    assert "It is among the orders of this session already." in judged.cards[0].detail
+
+
+def test_a_second_choice_that_is_ordered_is_not_offered(judge: Judge) -> None:
+    """With a pacemaker CT comes first, and the MRI beside it only where it is not ordered yet."""
+    told = {"reasons": (LBP, "ICD-10-CM M21.371"), "code": "CPT 72133", "conditions": PACEMAKER}
+    assert _labels(_judged(judge, [], **told))[1:] == ["Replace by lumbar MRI without contrast"]
+    assert len(_labels(_judged(judge, [_draft("CPT 72148", LBP, "ICD-10-CM M21.371")], **told))) == 1
+
+
+@pytest.mark.parametrize("injection", ["CPT 62290", "CPT 72295"])
+def test_a_part_of_the_study_itself_is_no_other_study(judge: Judge, injection: str) -> None:
+    """The CT of a discography is no CT that was ordered beside it: in an emergency it is offered, and nothing goes."""
+    told = {"reasons": (), "code": "CPT 72131", "conditions": PACEMAKER}
+    judged = _judged(judge, [_draft(injection, EMERGENCY)], **told)
+    assert judged.cards[0].indicator is Indicator.CRITICAL
+    assert _labels(judged)[0] == "Replace by lumbar CT without contrast"
+    assert "already" not in judged.cards[0].detail
 
 
 @pytest.mark.parametrize(
@@ -115,8 +188,9 @@ def test_what_is_ordered_already_is_not_ordered_once_more(judge: Judge) -> None:
         _draft("LOINC 24968-0", EMERGENCY),
         _draft("CPT 72148", EMERGENCY, status="revoked"),
         _draft("CPT 72148", EMERGENCY, subject={"reference": "Patient/p2"}),
+        _draft("CPT 72148", EMERGENCY, modifierExtension=[{"url": "http://example.org/not", "valueBoolean": True}]),
     ],
-    ids=["another study", "contrast left open", "revoked", "another patient"],
+    ids=["another study", "contrast left open", "revoked", "another patient", "not to be read"],
 )
 def test_what_is_not_plainly_ordered_is_suggested(judge: Judge, other: Json) -> None:
     """Another study, one that may be several, and one that is not carried out for this patient take nothing away."""
