@@ -12,6 +12,7 @@ from knowledge.code_search import CodeEntry, CodeIndex, Hits, value_sets_of
 from knowledge.findings import ConceptId
 from knowledge.guideline import (
     AppropriatenessCategory,
+    ClosingRule,
     Concept,
     ConceptReading,
     Procedure,
@@ -134,7 +135,7 @@ def guideline_page(knowledge: Knowledge, index: CodeIndex) -> GuidelinePage:
             for each in topic.thresholds.values()
         ),
         modalities=tuple(dict.fromkeys(row.procedure.modality for row in rows)),
-        closed_when=tuple(_unwrapped(closing_words(topic, rule, _namer(topic))) for rule in topic.closed_when),
+        closed_when=tuple(_unwrapped(closing_words(topic, rule, _namer(topic))) for rule in _told_once(topic)),
     )
 
 
@@ -180,6 +181,12 @@ def _variant(topic: Topic, number: int) -> VariantShown:
         scenarios=tuple(f"{scenario.name} (portal scenario {scenario.id})" for scenario in variant.scenarios),
         by_category=tuple((category.value, CATEGORY[category], tuple(names)) for category, names in categories.items()),
     )
+
+
+def _told_once(topic: Topic) -> list[ClosingRule]:
+    """What closes the topic, without what another rule says of more cases: that it is merely unknown closes it too."""
+    wider = [rule.criterion for rule in topic.closed_when if rule.unknown_closes]
+    return [rule for rule in topic.closed_when if rule.unknown_closes or rule.criterion not in wider]
 
 
 def _unwrapped(words: str) -> str:

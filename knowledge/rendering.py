@@ -128,7 +128,7 @@ def closing_words(topic: Topic, rule: ClosingRule, name: Callable[[ConceptId], s
     """What keeps the topic from being entered, in words; ``name`` says how a concept is called."""
     words = criterion_words(rule.criterion, name)
     if rule.children_only:
-        words += f", under {threshold_words(topic.adult_age)}"
+        words += f", under {topic.adult_age.number:g} years of age"
     return f"{words}, or it is not known" if rule.unknown_closes else words
 
 

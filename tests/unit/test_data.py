@@ -129,7 +129,7 @@ def test_the_review_tables_show_what_keeps_the_topic_from_being_entered(knowledg
     turned = replace(knowledge, topic=replace(knowledge.topic, closed_when=rules[::-1]))
     shown = render(turned, "").split("| closed when |")[1].split("\n\n")[0].splitlines()
     assert shown[2:] == [
-        f"| duration is subacute-or-chronic, under 18 a | out-of-scope-indication | {rules[3].why} |",
+        f"| duration is subacute-or-chronic, under 18 years of age | out-of-scope-indication | {rules[3].why} |",
         f"| (high-energy-trauma or other-indication), or it is not known | out-of-scope-indication | {rules[2].why} |",
         "| not (low-back-pain or cauda-equina-reason), or it is not known | no-low-back-pain-indication "
         f"| {rules[1].why} |",
