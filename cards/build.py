@@ -54,7 +54,7 @@ class Draft:
     nameable: bool = True
     """Its id is its own; another draft with the same id would be changed in its place."""
     ordered_beside: frozenset[ProcedureId] = frozenset()
-    """The studies that other drafts of the session plainly order."""
+    """The studies that drafts of the session plainly order; its own is never suggested."""
     tells_alone: bool = False
     """A red flag is a reason of this draft and of no other: were it to go, nobody would know."""
 

@@ -40,7 +40,7 @@ class DraftOrder:
     nameable: bool = True
     """No other draft has its id."""
     ordered_beside: frozenset[ProcedureId] = frozenset()
-    """The studies that other drafts plainly order."""
+    """The studies that drafts of the session plainly order, this one's own among them."""
 
 
 @hot_dataclass(frozen=True, slots=True)
@@ -89,23 +89,19 @@ def read_orders(
     for reference, _, spelling in drafts:
         namesakes[reference].add(spelling)
     beside = [_others(each, live) for each in imaging]
-    plain = [
-        _plain_study(each, others, knowledge) if len(imaging) > 1 else None
-        for each, others in zip(imaging, beside, strict=True)
-    ]
-    ordered_studies = Counter(study for study in plain if study is not None)
+    plain = (_plain_study(each, others, knowledge) for each, others in zip(imaging, beside, strict=True))
+    ordered_studies = frozenset(study for study in plain if study is not None) if len(imaging) > 1 else frozenset()
     reasons = ReasonReader(reader)
     found: list[DraftOrder] = []
     seen: set[str] = set()
-    for each, parts, others, own in zip(imaging, components, beside, plain, strict=True):
+    for each, parts, others in zip(imaging, components, beside, strict=True):
         component = knowledge.orders.is_component_beside(each.codings, others)
         if component or each.spelling in seen or not _is_judged(each, selected, imaging, knowledge):
             continue
         ordered = _read(reader, reasons, each, others, parts, knowledge)
         named = tuple(part.imaging.reference for part in parts if part.is_its_own)
         nameable = len(namesakes[each.reference]) == 1
-        elsewhere = frozenset(study for study, count in ordered_studies.items() if count > (study == own))
-        found.append(DraftOrder(each.draft.resource, ordered, named, nameable, elsewhere))
+        found.append(DraftOrder(each.draft.resource, ordered, named, nameable, ordered_studies))
         seen.add(each.spelling)
     return found
 
@@ -117,10 +113,8 @@ def _others(each: _Imaging, live: Counter[Coding]) -> list[Coding]:
 
 
 def _plain_study(each: _Imaging, others: Collection[Coding], knowledge: Knowledge) -> ProcedureId | None:
-    """The one study that a draft orders which is carried out and read; None where it may be several, or only a part."""
+    """The one study that a draft orders which is carried out and read; None where it may be several, or a part."""
     if not each.goes_on or each.draft.resource.get("modifierExtension"):
-        return None
-    if knowledge.orders.is_component_beside(each.codings, others):
         return None
     resolved = Study(each.by_text) if each.by_text else knowledge.orders.resolve(each.codings, beside=others)
     return resolved.procedures[0] if isinstance(resolved, Study) and len(resolved.procedures) == 1 else None

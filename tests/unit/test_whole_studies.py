@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -293,7 +294,8 @@ def test_reasons_for_a_part_of_many_studies_are_not_read_for_each(
         _add_draft(request, "CPT 72132", id=f"o{number}", note=f"{number}")
     _add_draft(request, "CPT 72265", reasonCode=[concept(each) for each in reasons])
     appraisals = judged_of(judge, request).appraisals
-    assert len(asked) == len(appraisals) == 10
+    assert len(appraisals) == 10
+    assert max(Counter(order["id"] for order in asked).values()) == 2  # for the order itself, and for the session
     for each in appraisals:
         assert isinstance(each, Appraisal)
         assert each.findings[ConceptId("cauda-equina")].presence.value == presence
