@@ -49,7 +49,7 @@ def session_red_flags(
 ) -> dict[tuple[Coding, ...], StatedRedFlag]:
     """The red flags among the reasons of the drafts, by their codes: documented, whichever order they stand on.
 
-    As entries of the chart they are dated as of the call, as a reason of the order that is judged is.
+    As entries of the chart they are dated as they were on their order: by themselves, or as of the call.
     """
     found: dict[tuple[Coding, ...], StatedRedFlag] = {}
     if len(request.drafts) < 2:
@@ -66,12 +66,13 @@ def session_red_flags(
             if of_the_chart or strength is None:
                 continue
             kind = Kind.CONDITION if reason.kind is Kind.REASON else reason.kind
-            entry = replace(reason, reference=reference, kind=kind, is_reason=False, on_order=True, unread=unread)
+            entry = replace(reason, reference=reference, kind=kind, is_reason=False, unread=unread)
             known = found.get(reason.codings)
-            if known is not None:
-                entry = known.entry if unread or not known.entry.unread else entry
-            references = known.references if known is not None else frozenset[str]()
-            found[reason.codings] = StatedRedFlag(entry, references | {reference})
+            if known is None:
+                found[reason.codings] = StatedRedFlag(entry, frozenset({reference}))
+            else:
+                first = entry if known.entry.unread else known.entry
+                found[reason.codings] = StatedRedFlag(first, known.references | {reference})
     return found
 
 

@@ -82,11 +82,23 @@ def test_a_reason_of_another_order_is_dated_as_the_orders_own_are(judge: Judge) 
     assert _finding(judged, "low-velocity-trauma") == (Presence.PRESENT, ["ServiceRequest/b"])
 
 
-def test_a_contained_reason_of_another_order_is_read(judge: Judge) -> None:
-    """A cancer tells the same as a contained Condition that the other order names."""
-    contained = {"resourceType": "Condition", "id": "c", "code": concept("ICD-10-CM C61")}
-    more = {"contained": [contained], "reasonReference": [{"reference": "#c"}]}
-    assert _finding(_judged(judge, [_draft("CPT 71250", **more)]), "cancer")[0] is Presence.PRESENT
+@pytest.mark.parametrize(
+    ("name", "code", "more", "presence"),
+    [
+        ("cancer", "ICD-10-CM C61", {}, Presence.PRESENT),
+        ("cancer", "ICD-10-CM C61", {"verificationStatus": {"coding": [{"code": "refuted"}]}}, Presence.ABSENT),
+        ("low-velocity-trauma", "ICD-10-CM W18.30XA", {}, Presence.PRESENT),
+        ("low-velocity-trauma", "ICD-10-CM W18.30XA", {"onsetDateTime": "2024-03-01"}, Presence.ABSENT),
+    ],
+    ids=["cancer", "refuted", "fall", "fall of long ago"],
+)
+def test_a_contained_reason_of_another_order_is_read(
+    judge: Judge, name: str, code: str, more: Json, presence: Presence
+) -> None:
+    """A Condition that the other order holds tells what it says, with its own status and its own date."""
+    contained = {"resourceType": "Condition", "id": "c", "code": concept(code), **more}
+    draft = _draft("CPT 71250", contained=[contained], reasonReference=[{"reference": "#c"}])
+    assert _finding(_judged(judge, [draft]), name)[0] is presence
 
 
 def test_what_changes_the_meaning_of_another_order_leaves_its_reasons_open(judge: Judge) -> None:
