@@ -84,7 +84,8 @@ def build_card(
     if advice is None:
         return None
     order, alternative = without_empty(draft.resource), advice.alternative
-    may_go = appraisal.verdict == Rated(LOWEST) and not draft.tells_alone
+    is_ordered = is_ordered_already(alternative, draft.ordered_beside)
+    may_go = is_ordered and appraisal.verdict == Rated(LOWEST) and not draft.tells_alone
     suggestions = (
         build_suggestions(
             topic,
@@ -101,7 +102,7 @@ def build_card(
         else ()
     )
     sentences = _instead(topic, appraisal, alternative)
-    if is_ordered_already(alternative, draft.ordered_beside):
+    if is_ordered:
         sentences.append(instead.ordered_already(may_go=may_go, tells_alone=draft.tells_alone))
     return Card(
         kind=advice.kind,

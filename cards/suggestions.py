@@ -238,8 +238,9 @@ def build_suggestions(
     if is_ordered_already(alternative, ordered_beside):
         offered: tuple[Suggestion, ...] = (_remove(order),) if may_go and shape.lone_deletes else ()
     else:
-        new = tuple(procedure for procedure in alternative.procedures if procedure.id not in ordered_beside)
-        alternative = replace(alternative, procedures=new)
+        if not ordered_beside.isdisjoint(procedure.id for procedure in alternative.procedures):
+            new = tuple(procedure for procedure in alternative.procedures if procedure.id not in ordered_beside)
+            alternative = replace(alternative, procedures=new)
         offered = _offered(topic, appraisal, alternative, order, shape, therapy_ordered=therapy_ordered)
     if alternative.kind is Instead.MISSING_FACTS or not offered or not components:
         return offered
